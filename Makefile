@@ -1,0 +1,53 @@
+# Every command of the project. `make demo` and `make test` work on a fresh clone.
+
+PYTHON ?= python3
+LATEST := 3.3
+OLDEST := 3.1
+BIN := .venv-$(LATEST)/bin
+
+.PHONY: demo test lint types docs test-$(LATEST) test-$(OLDEST) pins clean
+
+demo: .venv-$(LATEST)/installed
+	$(BIN)/python scripts/demo.py
+
+test: lint types test-$(LATEST) test-$(OLDEST) docs
+
+lint: .venv-$(LATEST)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv-$(LATEST)/installed
+	$(BIN)/mypy
+
+# Coverage counts on the latest Airflow; the oldest leaves out the lines that detect newer features.
+test-$(LATEST): .venv-$(LATEST)/installed
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+test-$(OLDEST): .venv-$(OLDEST)/installed
+	.venv-$(OLDEST)/bin/python -m pytest
+
+docs: .venv-$(LATEST)/installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+.venv-%/installed: requirements/airflow-%.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed here; set PYTHON=")'
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/pip install --quiet --no-deps --requirement requirements/airflow-$*.txt
+	.venv-$*/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	.venv-$*/bin/pip check
+	touch $@
+
+# The oldest supported Airflow with what was current when it came out, the latest with what is current now.
+# Needs uv (https://docs.astral.sh/uv).
+pins:
+	for pin in "$(LATEST) apache-airflow==3.3.2 9999-01-01" "$(OLDEST) apache-airflow==3.1.0 2025-10-15"; do \
+	  set -- $$pin; \
+	  echo "$$2" | uv pip compile --quiet --python-version 3.11 --exclude-newer "$$3" --no-header --no-annotate \
+	    --extra simulator --output-file requirements/airflow-$$1.txt - requirements/dev.in pyproject.toml; \
+	done
+
+clean:
+	rm -rf .venv-* docs/_build .coverage .mypy_cache .pytest_cache .ruff_cache
