@@ -1,0 +1,60 @@
+"""Names whose place in Airflow moved between 3.1 and 3.3; nothing else asks which Airflow this is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseBranchOperator, Connection, conf
+    from airflow.sdk.exceptions import (
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSensorTimeout,
+        AirflowSkipException,
+    )
+else:
+    try:
+        from airflow.sdk import BaseBranchOperator, conf
+        from airflow.sdk.exceptions import (
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+        )
+    except ImportError:  # Airflow 3.1
+        from airflow.configuration import conf
+        from airflow.exceptions import (
+            AirflowFailException,
+            AirflowNotFoundException,
+            AirflowSensorTimeout,
+            AirflowSkipException,
+        )
+        from airflow.providers.standard.operators.branch import BaseBranchOperator
+
+
+async def aget_connection(conn_id: str) -> Connection:
+    """
+    Get a connection without blocking the event loop.
+
+    :param conn_id: Its id.
+    :return: The connection.
+    """
+    from airflow.sdk import BaseHook, Connection
+
+    if hasattr(Connection, "aextra_dejson"):
+        return await BaseHook.aget_connection(conn_id)
+    # Before 3.3, masking the connection's secrets is a synchronous call that an event loop must not make.
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(BaseHook.get_connection)(conn_id)
+
+
+__all__ = [
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSensorTimeout",
+    "AirflowSkipException",
+    "BaseBranchOperator",
+    "aget_connection",
+    "conf",
+]

@@ -1,0 +1,1 @@
+"""Speaks kie.ai's API; knows nothing of Airflow."""

@@ -1,0 +1,113 @@
+"""From (status, headers, body) to a value or a typed error; the only place that judges an answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from airflow_provider_kie.client.calls import Call
+from airflow_provider_kie.client.errors import (
+    KieError,
+    KieGatewayError,
+    KieResponseError,
+    error_class,
+    quote,
+)
+
+T = TypeVar("T")
+
+# kie.ai's answers are below 2 KB; more than this is not one of them.
+ANSWER_LIMIT = 1024 * 1024
+
+
+def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
+    """
+    Turn an answer into the call's result: by the body's code first, the HTTP status second.
+
+    :param call: What was asked.
+    :param status: HTTP status; 200 is never taken for success.
+    :param headers: Response headers, names in any case as httpx gives them.
+    :param body: The whole body.
+    :return: What ``call.parse`` makes of the answer's ``data``.
+    :raises KieError: The error that the code stands for.
+    :raises KieResponseError: It is no answer of kie.ai's, or success without the promised data.
+    """
+    answer = _load(call, status, headers, body)
+    code = _code(answer)
+    message = str(answer.get("msg") or "")
+    if code != 200:
+        if code is None and status < 400:
+            raise KieResponseError(f"{call.name}: the answer has no code: {quote(_text(body))}")
+        raise _error(call, status if code is None else code, message, headers)
+    if status >= 300:
+        raise _error(call, status, message, headers)
+    if answer.get("success") is False:
+        raise KieResponseError(f"{call.name}: code 200, but not successful: {quote(message)}", code=200)
+    if answer.get("data") is None:
+        raise KieResponseError(f"{call.name}: code 200 without the promised data: {quote(message)}", code=200)
+    try:
+        return call.parse(answer["data"])
+    except KieResponseError as error:
+        raise KieResponseError(f"{call.name}: {error}", code=200) from None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """
+    Read the ``Retry-After`` header.
+
+    :param headers: Response headers.
+    :return: Seconds from now, 0 or more; None where it is missing or unreadable.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, moment.timestamp() - time.time())
+
+
+def _load(call: Call[Any], status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Read the body as JSON whatever the Content-Type says: one recorded success had none."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    found = quote(_text(body)) or "nothing"
+    if status >= 500:
+        raise KieGatewayError(
+            f"{call.name}: HTTP {status} from a proxy before kie.ai: {found}",
+            code=status,
+            retry_after=retry_after(headers),
+        )
+    if status in (401, 404, 429):
+        raise _error(call, status, found, headers)
+    # A cut or foreign body under a 200 passes, as a rule; under a 3xx or 4xx it will not.
+    raise KieResponseError(
+        f"{call.name}: HTTP {status} with an answer that is no JSON object: {found}",
+        code=status,
+        transient=status < 300,
+    )
+
+
+def _code(answer: Mapping[str, Any]) -> int | None:
+    code = answer.get("code")
+    if isinstance(code, str) and code.isdecimal():
+        code = int(code)
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
+
+
+def _error(call: Call[Any], code: int, message: str, headers: Mapping[str, str]) -> KieError:
+    kind = error_class(code, message)
+    said = quote(message) or "no message"
+    return kind(f"{call.name}: {said} (code {code}).", code=code, retry_after=retry_after(headers))
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", errors="replace")

@@ -1,0 +1,205 @@
+"""
+What can go wrong with kie.ai, as one tree of exceptions.
+
+::
+
+    KieError
+    ├── KieConfigError (also ValueError)     our own settings are unusable; nothing was sent
+    ├── KieAuthError                         401, 403: key missing or wrong
+    ├── KieInsufficientCreditsError          402, and every other code whose message says so
+    ├── KieQuotaError                        433: the sub-key's usage cap is reached
+    ├── KieValidationError                   400, 405, 413, 422, 451: the request itself is refused
+    ├── KieNotFoundError                     404, 410: no such path, record or file
+    ├── KieFeatureDisabledError              505
+    ├── KieTaskFailedError                   408, 501, 531: a generation task ended without a result
+    ├── KieRateLimitError          transient 429, 430 (and 405 on the old Suno endpoints)
+    ├── KieUnavailableError        transient 455 maintenance, 500, 524, 550 and other 5xx
+    │   └── KieGatewayError        transient something before kie.ai answered: a 5xx without kie.ai's JSON
+    ├── KieConnectionError         transient no answer: refused, timed out, cut off
+    ├── KieTransferError           transient the bytes of a file did not arrive whole
+    └── KieResponseError                     an answer that is not what kie.ai documents
+        └── KieGatewayError
+
+*Transient* means that the same request may succeed later. What repeats a request, and when, is decided in
+:mod:`airflow_provider_kie.client.retries`.
+
+kie.ai page: https://docs.kie.ai/common-api/quickstart (status codes)
+"""
+
+from __future__ import annotations
+
+import re
+
+QUOTE_LIMIT = 300
+
+
+class KieError(Exception):
+    """
+    Anything that went wrong with kie.ai.
+
+    :param message: What happened.
+    :param code: kie.ai's code for it (the body's, else the HTTP status), None where no answer came.
+    :param retry_after: Seconds that kie.ai asked to wait, if it did.
+    :param transient: Whether the same request may succeed later; each class has its default.
+    """
+
+    transient: bool = False
+    hint: str = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        retry_after: float | None = None,
+        transient: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after = retry_after
+        if transient is not None:
+            self.transient = transient
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message} {self.hint}" if self.hint else message
+
+
+class KieConfigError(KieError, ValueError):
+    """The connection to kie.ai is missing or has an unusable setting; nothing was sent."""
+
+
+class KieAuthError(KieError):
+    """kie.ai refused the key."""
+
+    hint = "Check the API key: it is the password of the Airflow connection; keys are made at kie.ai/api-key."
+
+
+class KieInsufficientCreditsError(KieError):
+    """The account has too few credits."""
+
+    hint = "Top up the account at kie.ai, or wait for the balance with KieCreditsSensor."
+
+
+class KieQuotaError(KieError):
+    """The key has reached its own usage cap, whatever the account's balance."""
+
+    hint = "Raise the cap of this key at kie.ai/api-key or use another key."
+
+
+class KieValidationError(KieError):
+    """kie.ai refused the request itself; sending it again cannot help."""
+
+
+class KieNotFoundError(KieError):
+    """No such path, record or file; temporary files may have expired."""
+
+
+class KieFeatureDisabledError(KieError):
+    """kie.ai has switched this feature off."""
+
+
+class KieTaskFailedError(KieError):
+    """A generation task ended without a result."""
+
+
+class KieRateLimitError(KieError):
+    """Too many requests."""
+
+    transient = True
+
+
+class KieUnavailableError(KieError):
+    """kie.ai is in maintenance or failing."""
+
+    transient = True
+
+
+class KieConnectionError(KieError):
+    """
+    No answer came from kie.ai.
+
+    :param never_sent: True if the request cannot have reached kie.ai (refused, not connected).
+    """
+
+    transient = True
+
+    def __init__(self, message: str, *, never_sent: bool = False) -> None:
+        super().__init__(message)
+        self.never_sent = never_sent
+
+
+class KieTransferError(KieError):
+    """A file's bytes did not arrive whole."""
+
+    transient = True
+
+
+class KieResponseError(KieError):
+    """An answer that is not what kie.ai documents: not JSON, too large, or success without its data."""
+
+
+class KieGatewayError(KieUnavailableError, KieResponseError):
+    """A 5xx answer that is not kie.ai's JSON: a proxy before kie.ai spoke, usually in HTML."""
+
+
+# kie.ai's documents and the recorded answers, one row a code. A code that is not here falls to its hundred.
+_BY_CODE: dict[int, type[KieError]] = {
+    400: KieValidationError,
+    401: KieAuthError,
+    402: KieInsufficientCreditsError,
+    403: KieAuthError,
+    404: KieNotFoundError,
+    405: KieValidationError,
+    408: KieTaskFailedError,
+    410: KieNotFoundError,
+    413: KieValidationError,
+    422: KieValidationError,
+    429: KieRateLimitError,
+    430: KieRateLimitError,
+    433: KieQuotaError,
+    451: KieValidationError,
+    455: KieUnavailableError,
+    500: KieUnavailableError,
+    501: KieTaskFailedError,
+    505: KieFeatureDisabledError,
+    531: KieTaskFailedError,
+}
+_BY_HUNDRED: dict[int, type[KieError]] = {4: KieValidationError, 5: KieUnavailableError}
+
+# Code 500 and, on the legacy host, 429 are also how kie.ai says that the credits are used up.
+_SAYS_NO_CREDITS = re.compile(
+    r"insufficient[\w ]{0,20}\b(credit|balance)"
+    r"|\b(credits?|balance)\b[\w ]{0,20}(insufficient|not enough|exhausted)"
+    r"|exhausted times",
+    re.IGNORECASE,
+)
+_SAYS_TOO_OFTEN = re.compile(r"frequency|too many|rate.{0,10}(limit|exceed)", re.IGNORECASE)
+_MAY_MEAN_NO_CREDITS = frozenset({402, 429, 430, 500})
+
+
+def error_class(code: int, message: str = "") -> type[KieError]:
+    """
+    Say which error an answer is.
+
+    :param code: The body's ``code``, else the HTTP status.
+    :param message: The body's ``msg``.
+    :return: A class below :class:`KieError`.
+    """
+    if code in _MAY_MEAN_NO_CREDITS and _SAYS_NO_CREDITS.search(message):
+        return KieInsufficientCreditsError
+    if code == 405 and _SAYS_TOO_OFTEN.search(message):
+        return KieRateLimitError
+    return _BY_CODE.get(code) or _BY_HUNDRED.get(code // 100) or KieResponseError
+
+
+def quote(text: str) -> str:
+    """
+    Make a piece of an answer fit for a message: one line, at most 300 characters, no links.
+
+    :param text: Text as it came from outside; a link in it may be a signed one, so it is cut to its scheme.
+    :return: The quotable text.
+    """
+    printable = "".join(char if char.isprintable() else " " for char in text[: 20 * QUOTE_LIMIT])
+    without_links = re.sub(r"(https?:)(\\?/){2}[^\s\"'<>]+", r"\1//...", " ".join(printable.split()))
+    return without_links if len(without_links) <= QUOTE_LIMIT else without_links[: QUOTE_LIMIT - 3] + "..."

@@ -1,0 +1,83 @@
+"""How to reach kie.ai: checked once, before any request."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from airflow_provider_kie.client.errors import KieConfigError
+from airflow_provider_kie.client.urls import authority, is_loopback
+
+API_BASE_URL = "https://api.kie.ai"
+UPLOAD_BASE_URL = "https://kieai.redpandaai.co"
+# Where kie.ai serves what was uploaded; not configurable, because kie.ai itself names it in its answers.
+UPLOADED_FILES_HOST = "tempfile.redpandaai.co"
+
+
+@dataclass(frozen=True)
+class KieSettings:
+    """
+    Settings of one kie.ai account.
+
+    :param api_key: The key; sent to the two base URLs' hosts and nowhere else.
+    :param base_url: API host, https (http on loopback only).
+    :param upload_base_url: Upload host, likewise.
+    :param timeout: Seconds of silence after which a request is given up.
+    :param max_retries: How often a request is repeated after a transient failure; 0 for never.
+    :param upload_retention_hours: Hours that kie.ai keeps an uploaded file.
+    :raises KieConfigError: A setting is unusable; the message begins with its name.
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str = API_BASE_URL
+    upload_base_url: str = UPLOAD_BASE_URL
+    timeout: float = 60.0
+    max_retries: int = 4
+    upload_retention_hours: float = 24.0
+
+    def __post_init__(self) -> None:
+        if not self.api_key:
+            raise KieConfigError("api_key: is empty; make a key at https://kie.ai/api-key")
+        # A header cannot carry anything else, and the HTTP library's own complaint would show the key.
+        if not all("!" <= char <= "~" for char in self.api_key):
+            raise KieConfigError("api_key: has white space or characters that no key has; paste it again")
+        _check_base_url("base_url", self.base_url)
+        _check_base_url("upload_base_url", self.upload_base_url)
+        _check_number("timeout", self.timeout, "a positive number of seconds", above=0)
+        _check_number("max_retries", self.max_retries, "a whole number of 0 or more", above=-1)
+        if self.max_retries != int(self.max_retries):
+            raise KieConfigError(f"max_retries: must be a whole number, not {self.max_retries!r}")
+        _check_number(
+            "upload_retention_hours", self.upload_retention_hours, "a positive number of hours", above=0
+        )
+
+    def is_uploaded_file(self, file_url: str) -> bool:
+        """
+        Tell whether a URL is of a file that was uploaded, rather than generated.
+
+        :param file_url: URL of a file.
+        :return: True for the upload host and the host that serves its files: these need no signed link.
+        """
+        return authority(file_url) in (authority(self.upload_base_url), UPLOADED_FILES_HOST)
+
+
+def _check_base_url(name: str, url: str) -> None:
+    # The value is left out of the messages: what someone pasted here by mistake may be a secret.
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise KieConfigError(f"{name}: is not a URL; it looks like {API_BASE_URL}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise KieConfigError(f"{name}: is not an https URL; it looks like {API_BASE_URL}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise KieConfigError(f"{name}: must hold no user, password, query or fragment")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise KieConfigError(f"{name}: must be https (http on loopback only): the key is sent there")
+
+
+def _check_number(name: str, value: float, wanted: str, *, above: float) -> None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    if not usable or not math.isfinite(value) or value <= above:
+        raise KieConfigError(f"{name}: must be {wanted}, not {value!r}")

@@ -1,0 +1,78 @@
+"""What is read off a URL, and what of it may be shown."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+NAME_LIMIT = 255  # bytes, on every file system in use
+
+
+def is_http_url(text: str) -> bool:
+    """
+    Tell whether a text is an absolute http or https URL.
+
+    :param text: Anything.
+    :return: True if so.
+    """
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str | None) -> bool:
+    """
+    Tell whether a host name is this machine.
+
+    :param host: Host name or address.
+    :return: True for ``localhost`` and loopback addresses.
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def without_query(url: str) -> str:
+    """
+    Take off a URL what may be a signature.
+
+    :param url: URL.
+    :return: The URL without query and fragment.
+    """
+    return urlsplit(url)._replace(query="", fragment="").geturl()
+
+
+def authority(url: str) -> str:
+    """
+    Give the host of a URL, with the port where it is not the scheme's own.
+
+    :param url: URL.
+    :return: Such as ``kieai.redpandaai.co`` or ``127.0.0.1:8765``.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    return host if parts.port in (None, default) else f"{host}:{parts.port}"
+
+
+def file_name_of(url: str) -> str:
+    """
+    Take a file name from a URL, made safe to write.
+
+    :param url: URL of a file.
+    :return: The last part of its path without separators, control characters or leading dots, at most 255
+        bytes with the extension kept; ``file`` if nothing is left.
+    """
+    last = unquote(urlsplit(url).path.rpartition("/")[2])
+    safe = re.sub(r"[\x00-\x1f\x7f/\\]+", "_", last).lstrip(".").strip()
+    if len(safe.encode()) > NAME_LIMIT:
+        suffix = PurePosixPath(safe).suffix
+        suffix = suffix if len(suffix.encode()) < NAME_LIMIT // 2 else ""
+        room = NAME_LIMIT - len(suffix.encode())
+        safe = safe.removesuffix(suffix).encode()[:room].decode(errors="ignore") + suffix
+    return safe or "file"

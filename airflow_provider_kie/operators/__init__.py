@@ -1,0 +1,1 @@
+"""Operators: files and credits."""

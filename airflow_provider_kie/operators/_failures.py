@@ -1,0 +1,33 @@
+"""Which failures Airflow should not retry; decided here for all operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow_provider_kie._compat import AirflowFailException
+
+
+@contextmanager
+def fail_without_retry() -> Iterator[None]:
+    """
+    Turn errors that no retry can mend into an ``AirflowFailException``, so that the task fails at once.
+
+    :raises AirflowFailException: From the :class:`~airflow_provider_kie.client.errors.KieError`: a wrong key,
+        no credits, a refused request, a file that is gone, a connection that is missing or unusable.
+    """
+    from airflow_provider_kie.client import errors
+
+    try:
+        yield
+    except (
+        errors.KieAuthError,
+        errors.KieConfigError,
+        errors.KieFeatureDisabledError,
+        errors.KieInsufficientCreditsError,
+        errors.KieNotFoundError,
+        errors.KieQuotaError,
+        errors.KieTaskFailedError,
+        errors.KieValidationError,
+    ) as error:
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,132 @@
+"""Waiting for credits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_kie._compat import AirflowSensorTimeout, AirflowSkipException, conf
+from airflow_provider_kie.credits import CreditsGoal
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class KieCreditsSensor(BaseSensorOperator):
+    """
+    Wait until the account has enough credits, or too few; free.
+
+    A transient failure (rate limit, maintenance, 5xx, network) is "not yet", until ``timeout``. A permanent
+    one (wrong key, missing connection, ...) ends the sensor at once, and ``soft_fail`` makes it no skip.
+
+    :param threshold: Credits. (templated)
+    :param condition: ``at_least`` the threshold, or ``below`` it. (templated)
+    :param deferrable: Wait in the triggerer, without a worker; by default as
+        ``[operators] default_deferrable`` says. ``mode`` then has no meaning.
+    :param kie_conn_id: Airflow connection. (templated)
+    :return: The balance, a float.
+    :raises ValueError: The threshold is no number, or there is no such condition.
+    :raises AirflowSensorTimeout: The balance did not come within ``timeout`` seconds.
+    :raises KieError: A permanent failure.
+
+    kie.ai page: https://docs.kie.ai/common-api/get-account-credits
+    """
+
+    template_fields: Sequence[str] = ("threshold", "condition", "kie_conn_id")
+    ui_color = "#fff2cc"
+
+    def __init__(
+        self,
+        *,
+        threshold: float | str,
+        condition: str = "at_least",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        kie_conn_id: str = "kie_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.threshold = threshold
+        self.condition = condition
+        self.deferrable = deferrable
+        self.kie_conn_id = kie_conn_id
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Ask for the balance once."""
+        from airflow_provider_kie.client import calls
+        from airflow_provider_kie.client.errors import KieError
+        from airflow_provider_kie.hooks.kie import KieHook
+
+        goal = CreditsGoal.parse(self.threshold, self.condition)
+        try:
+            # One request a poke: the interval is the retry.
+            with KieHook(self.kie_conn_id).get_conn(max_retries=0) as client:
+                balance = client.send(calls.get_credits())
+        except KieError as error:
+            if not error.transient:
+                raise
+            self.log.warning("Asking for the balance failed, will ask again: %s", error)
+            return PokeReturnValue(is_done=False)
+        met = goal.met_by(balance)
+        self.log.info("The balance of %g credits is %s%s", balance, "" if met else "not yet ", goal)
+        return PokeReturnValue(is_done=met, xcom_value=balance)
+
+    def execute(self, context: Context) -> Any:
+        """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
+        goal = CreditsGoal.parse(self.threshold, self.condition)
+        if not self.deferrable:
+            return super().execute(context)
+        first = self._first_poke(context)
+        return first.xcom_value if first.is_done else self._defer(goal)
+
+    def _defer(self, goal: CreditsGoal) -> NoReturn:
+        from airflow_provider_kie.triggers.credits import KieCreditsTrigger
+
+        self.defer(
+            trigger=KieCreditsTrigger(
+                threshold=goal.threshold,
+                condition=goal.condition,
+                poke_interval=self.poke_interval,
+                kie_conn_id=self.kie_conn_id,
+                silent_fail=self.silent_fail,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout),
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> float:
+        """Resume after the trigger's event."""
+        from airflow_provider_kie.client.errors import KieError
+        from airflow_provider_kie.triggers.credits import read_event
+
+        try:
+            balance = read_event(event)
+        except KieError as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping because of never_fail.") from error
+            raise
+        self.log.info("The balance is %g credits", balance)
+        return balance
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume as the base class does, whose 3.1 forgets ``soft_fail`` when a deferral times out."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipping after the timeout: {error}") from error
+            raise
+
+    def _first_poke(self, context: Context) -> PokeReturnValue:
+        """Poke as the base class does in its loop, with its ``silent_fail`` and ``never_fail``."""
+        try:
+            return self.poke(context)
+        except Exception as error:
+            if self.silent_fail:
+                self.log.exception("Poking failed; waiting goes on because of silent_fail")
+                return PokeReturnValue(is_done=False)
+            if self.never_fail:
+                raise AirflowSkipException("Skipping because of never_fail.") from error
+            raise

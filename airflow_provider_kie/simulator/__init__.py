@@ -1,0 +1,32 @@
+"""
+A small kie.ai on this machine, for demos and tests that need neither an account nor the internet.
+
+    with KieSimulator(credits=100) as kie:
+        os.environ["AIRFLOW_CONN_KIE_DEFAULT"] = kie.connection()
+
+``python -m airflow_provider_kie.simulator`` serves the same from a shell, and the pytest fixture
+``kie_simulator`` starts one for a test.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_kie.simulator.files import UploadedObject
+    from airflow_provider_kie.simulator.server import KieSimulator
+    from airflow_provider_kie.simulator.state import RecordedRequest
+
+__all__ = ["KieSimulator", "RecordedRequest", "UploadedObject"]
+
+_HOMES = {"KieSimulator": "server", "RecordedRequest": "state", "UploadedObject": "files"}
+
+
+# Every pytest session of everyone who has the provider installed imports this package for its plugin:
+# FastAPI and uvicorn wait until a simulator is really wanted.
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,43 @@
+"""A simulated kie.ai in a shell: ``python -m airflow_provider_kie.simulator``."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import threading
+from collections.abc import Sequence
+
+from airflow_provider_kie.simulator import KieSimulator
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """
+    Serve until Ctrl-C or SIGTERM. What is printed can be given to ``eval``.
+
+    :param argv: the arguments; by default those of the command line.
+    :raises SystemExit: when the arguments are wrong or a port is busy.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_kie.simulator", description="A small kie.ai on this machine."
+    )
+    parser.add_argument("--port", type=int, default=0, help="first of three ports (default: any free ones)")
+    parser.add_argument("--credits", type=float, default=100.0, help="the balance (default: 100)")
+    parser.add_argument("--api-key", help="the key that is accepted (default: made at random)")
+    options = parser.parse_args(argv)
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with KieSimulator(options.credits, port=options.port, api_key=options.api_key) as kie:
+            print(f"# A simulated kie.ai with {kie.credits:g} credits; Ctrl-C ends it.")
+            print(f"# API {kie.api_url}, uploads {kie.upload_url}, generated files {kie.files_url}")
+            print(f"export AIRFLOW_CONN_KIE_DEFAULT={shlex.quote(kie.connection())}", flush=True)
+            stop.wait()
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

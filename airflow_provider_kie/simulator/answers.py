@@ -1,0 +1,140 @@
+"""The words of kie.ai: the names of its calls, its error messages, and the bodies they come in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+API_CALLS = ("credit", "download-url")
+UPLOAD_CALLS = ("file-stream-upload", "file-url-upload", "file-base64-upload")
+CALLS = (*API_CALLS, *UPLOAD_CALLS, "file")
+UNKNOWN = "unknown"
+"""The name under which a request to no known path is recorded."""
+
+MESSAGES = {
+    400: "Bad Request",
+    401: "Unauthorized – Authentication failed. "  # noqa: RUF001 (the dash is kie.ai's)
+    "Please check that your Authorization and Content-Type headers are correctly set.",
+    402: "Insufficient credits. Please recharge your account.",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "File too large",
+    422: "url is wrong",
+    429: "Your call frequency is too high. Please try again later.",
+    430: "Your call frequency is too high. Please try again later.",
+    433: "The usage limit of this API key has been reached",
+    451: "Failed to fetch the image. Please check the URL and try again.",
+    455: "The service is under maintenance. Please try again later.",
+    500: "Server exception, please try again later",
+    505: "This feature is currently disabled",
+}
+UPLOAD_MESSAGES = {
+    200: "File uploaded successfully",
+    401: "Authentication failed: Invalid API Key",
+    500: "Internal server error",
+}
+
+
+class Refused(Exception):
+    """
+    Ends a request with an answer of its own.
+
+    :param response: the answer to send.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def api_success(data: Any) -> Response:
+    """
+    Say what the API host says when all is well.
+
+    :param data: the value of ``data``.
+    :return: HTTP 200, code 200.
+    """
+    return JSONResponse({"code": 200, "msg": "success", "data": data})
+
+
+def api_error(code: int, msg: str | None = None, *, status: int = 200) -> Response:
+    """
+    Say what the API host says when something is wrong: HTTP 200, the error in the body.
+
+    :param code: kie.ai's code.
+    :param msg: the message; by default the one kie.ai gives for this code.
+    :param status: the HTTP status.
+    :return: the answer.
+    """
+    if msg is None:
+        msg = "success" if code == 200 else MESSAGES.get(code, f"Error {code}")
+    body = {"code": code, "msg": msg, "data": None}
+    if code == 401:
+        del body["data"]
+    return JSONResponse(body, status)
+
+
+def upload_success(data: dict[str, Any]) -> Response:
+    """
+    Say what the upload host says of a stored file.
+
+    :param data: what is known of the file.
+    :return: HTTP 200, code 200.
+    """
+    return JSONResponse({"success": True, "code": 200, "msg": UPLOAD_MESSAGES[200], "data": data})
+
+
+def upload_error(code: int, msg: str | None = None, *, status: int | None = None) -> Response:
+    """
+    Say what the upload host says when something is wrong; its errors have no ``data``.
+
+    :param code: kie.ai's code.
+    :param msg: the message; by default the one kie.ai gives for this code.
+    :param status: the HTTP status; by default the code.
+    :return: the answer.
+    """
+    if msg is None:
+        msg = UPLOAD_MESSAGES.get(code) or MESSAGES.get(code, f"Error {code}")
+    body: dict[str, Any] = {"success": code == 200, "code": code, "msg": msg}
+    if code == 200:
+        body["data"] = None
+    return JSONResponse(body, status or code)
+
+
+def file_error(status: int, msg: str | None = None) -> Response:
+    """
+    Say what a file host says when it has no file to give: a status and plain text.
+
+    :param status: the HTTP status.
+    :param msg: the text.
+    :return: the answer.
+    """
+    return PlainTextResponse(msg or MESSAGES.get(status, f"Error {status}"), status)
+
+
+def store_error(status: int, code: str, msg: str) -> Response:
+    """
+    Say what an S3-compatible store says of a signed link that it refuses.
+
+    :param status: the HTTP status.
+    :param code: S3's name of the error, such as ``AccessDenied``.
+    :param msg: S3's message.
+    :return: the XML answer.
+    """
+    xml = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{msg}</Message></Error>'
+    return Response(xml, status, media_type="application/xml")
+
+
+def gateway_page(status: int) -> str:
+    """
+    Write the page that Cloudflare shows when kie.ai does not answer it.
+
+    :param status: the HTTP status the page speaks of.
+    :return: HTML.
+    """
+    paragraphs = "<p>The web server reported an error to the network in front of it.</p>\n" * 20
+    return (
+        f"<!DOCTYPE html>\n<html><head><title>api.kie.ai | {status}: Bad gateway</title></head>\n"
+        f"<body><h1>Error code {status}</h1>\n{paragraphs}<p>Cloudflare Ray ID: 0</p></body></html>\n"
+    )

@@ -1,0 +1,81 @@
+"""The three hosts of kie.ai as one ASGI application, told apart by the port that was called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Literal
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from airflow_provider_kie.simulator.answers import UNKNOWN, UPLOAD_CALLS
+from airflow_provider_kie.simulator.faults import Exchange, HangUp, spoiled_answer
+from airflow_provider_kie.simulator.routes import api_app, files_app
+from airflow_provider_kie.simulator.state import State
+from airflow_provider_kie.simulator.uploads import upload_app
+
+Host = Literal["api", "upload", "files"]
+HOSTS: tuple[Host, ...] = ("api", "upload", "files")
+_PATHS: Mapping[tuple[Host, str], str] = {
+    ("api", "/api/v1/chat/credit"): "credit",
+    ("api", "/api/v1/common/download-url"): "download-url",
+    **{("upload", f"/api/{call}"): call for call in UPLOAD_CALLS},
+}
+
+
+def call_of(host: Host, path: str) -> str:
+    """
+    Name the call that a path belongs to.
+
+    :param host: the host that was asked.
+    :param path: the path, decoded.
+    :return: one of ``CALLS``, or ``UNKNOWN``.
+    """
+    if host == "files" or (host == "upload" and path.startswith("/kieai/")):
+        return "file"
+    return _PATHS.get((host, path), UNKNOWN)
+
+
+def banned(headers: Headers) -> bool:
+    """
+    Tell whether Cloudflare, in front of kie.ai, takes a client for a script without manners.
+
+    :param headers: the request's headers.
+    :return: True without a ``User-Agent`` and with the one of Python's standard library.
+    """
+    agent = headers.get("user-agent", "")
+    return not agent or agent.startswith(("Python", "python-urllib"))
+
+
+class Front:
+    """
+    Everything that stands before the routes: the choice of the host, the records, the faults, Cloudflare.
+
+    :param state: what the hosts share.
+    :param ports: the port of each of ``HOSTS``.
+    :param hang_up: closes the connection of a request.
+    """
+
+    def __init__(self, state: State, ports: Mapping[int, Host], hang_up: HangUp) -> None:
+        self._state, self._ports, self._hang_up = state, ports, hang_up
+        self._apps: dict[Host, ASGIApp] = {
+            "api": api_app(state),
+            "upload": upload_app(state),
+            "files": files_app(state),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = self._ports[scope["server"][1]]
+        call = call_of(host, scope["path"])
+        exchange = Exchange(self._state, call, scope, receive, send, self._hang_up)
+        app = spoiled_answer(exchange.fault, call) or self._apps[host]
+        if banned(Headers(scope=scope)):
+            app = PlainTextResponse("error code: 1010", 403)
+        try:
+            await exchange.run(app)
+        except (ClientDisconnect, asyncio.CancelledError):
+            # A client that leaves and a simulator that stops are no errors: uvicorn would print a traceback.
+            return

@@ -1,0 +1,173 @@
+"""The way of one request through the simulator: recorded, and spoiled by a fault when one is due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from airflow_provider_kie.simulator.answers import (
+    UPLOAD_CALLS,
+    api_error,
+    file_error,
+    gateway_page,
+    upload_error,
+)
+from airflow_provider_kie.simulator.routes import MAX_JSON
+from airflow_provider_kie.simulator.state import Fault, RecordedRequest, State
+
+PIECE = 16 * 1024
+HangUp = Callable[[Scope, bool], None]
+"""Closes a request's connection: at once (True), or after what is written has left (False)."""
+
+
+def spoiled_answer(fault: Fault, call: str) -> Response | None:
+    """
+    Build the answer that a fault gives in place of the right one.
+
+    :param fault: what goes wrong.
+    :param call: the call it goes wrong for.
+    :return: the answer, or None when the right one goes out, be it late, cut or with other headers.
+    """
+    error = upload_error if call in UPLOAD_CALLS else api_error
+    if fault.body is not None:
+        return Response(fault.body, fault.status or 200, media_type="application/json")
+    if fault.html:
+        status = fault.status or 502
+        return HTMLResponse(gateway_page(status), status)
+    if fault.code is not None:
+        return error(fault.code, fault.msg, status=fault.status or 200)
+    if fault.status is None:
+        return None
+    if call == "file":
+        return file_error(fault.status, fault.msg)
+    return error(fault.status, fault.msg, status=fault.status)
+
+
+def spoiled_headers(fault: Fault, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """
+    Put a fault's headers in place of an answer's own.
+
+    :param fault: what goes wrong.
+    :param headers: the answer's headers, names in lower case.
+    :return: the headers to send.
+    """
+    extra = {name.lower().encode(): value for name, value in fault.headers.items()}
+    if fault.retry_after is not None:
+        wait = fault.retry_after
+        extra[b"retry-after"] = wait if isinstance(wait, str) else f"{wait:g}"
+    kept = [(name, value) for name, value in headers if name not in extra]
+    return kept + [(name, value.encode("latin-1")) for name, value in extra.items() if value is not None]
+
+
+class Exchange:
+    """
+    One request and its answer.
+
+    :param state: where the request is recorded and its fault comes from.
+    :param call: the request's call.
+    :param scope: the ASGI scope.
+    :param receive: the server's receive.
+    :param send: the server's send.
+    :param hang_up: closes the connection.
+    """
+
+    def __init__(
+        self, state: State, call: str, scope: Scope, receive: Receive, send: Send, hang_up: HangUp
+    ) -> None:
+        self._state, self._scope, self._hang_up = state, scope, hang_up
+        self._receive, self._send = receive, send
+        self._headers = Headers(scope=scope)
+        self._keeps_json = "json" in self._headers.get("content-type", "")
+        self._body = bytearray()
+        self._json: Any = None
+        self._bytes_in = self._bytes_out = 0
+        self._more_in, self._over = True, False
+        self._status: int | None = None
+        self.fault = state.next_fault(call)
+        self._number = state.record(
+            RecordedRequest(
+                call=call,
+                method=scope["method"],
+                host=self._headers.get("host", ""),
+                path=scope["path"],
+                query=scope["query_string"].decode("latin-1"),
+                headers=dict(self._headers),
+            )
+        )
+
+    async def run(self, app: ASGIApp) -> None:
+        """
+        Let an application answer, as far as the fault allows.
+
+        :param app: gives the answer.
+        """
+        try:
+            if self.fault.drop_after == -1:
+                await asyncio.sleep(self.fault.delay)
+                await self._drop(at_once=True)
+            else:
+                await app(self._scope, self._read, self._write)
+        finally:
+            self._note()
+
+    def _note(self) -> None:
+        self._state.amend(self._number, status=self._status, json=self._json, bytes_in=self._bytes_in)
+
+    async def _read(self) -> Message:
+        message = await self._receive()
+        self._more_in = message.get("more_body", False)
+        self._over |= message["type"] == "http.disconnect"
+        piece = message.get("body", b"")
+        self._bytes_in += len(piece)
+        if self._keeps_json and self._bytes_in <= MAX_JSON:
+            self._body += piece
+        if self._body and not self._more_in:
+            with contextlib.suppress(ValueError):
+                self._json = json.loads(self._body)
+            self._body.clear()
+        return message
+
+    async def _write(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            # A client that is still sending sees a broken pipe instead of the answer.
+            while self._more_in:
+                await self._read()
+            if self._over:
+                return
+            await asyncio.sleep(self.fault.delay)
+            self._status = message["status"]
+            # Before the client can see the answer, and look for its request in the records.
+            self._note()
+            await self._send({**message, "headers": spoiled_headers(self.fault, message["headers"])})
+        elif not self._over:
+            await self._write_body(message.get("body", b""), message.get("more_body", False))
+
+    async def _write_body(self, body: bytes, more: bool) -> None:
+        limit = self.fault.drop_after
+        cut = limit is not None and self._bytes_out + len(body) > limit
+        if limit is not None and cut:
+            body = body[: limit - self._bytes_out]
+        self._bytes_out += len(body)
+        size = PIECE if self.fault.chunk_delay else len(body) or 1
+        for start in range(0, len(body), size):
+            piece = body[start : start + size]
+            await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            await asyncio.sleep(self.fault.chunk_delay)
+        if cut:
+            await self._drop(at_once=False)
+        elif not more:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _drop(self, *, at_once: bool) -> None:
+        self._over = True
+        self._hang_up(self._scope, at_once)
+        # Until the server knows, it would take the missing rest for a mistake of ours.
+        while (await self._receive())["type"] != "http.disconnect":
+            pass

@@ -1,0 +1,38 @@
+"""The fetching side of URL uploads."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from airflow_provider_kie.simulator.answers import Refused, upload_error
+from airflow_provider_kie.simulator.files import Incoming
+
+MAX_BYTES = 100_000_000
+MAX_SECONDS = 30.0
+USER_AGENT = "kie-simulator"
+
+
+async def fetch(url: str, incoming: Incoming) -> None:
+    """
+    Fetch a URL to disk. Asynchronous: the URL may be one of the simulator's own.
+
+    :param url: an http or https URL.
+    :param incoming: where the bytes go.
+    :raises Refused: with code 400 when the URL cannot be had in 30 s, with 413 when it has over 100 MB.
+    """
+    try:
+        async with (
+            asyncio.timeout(MAX_SECONDS),
+            httpx.AsyncClient(follow_redirects=True, timeout=MAX_SECONDS) as client,
+            client.stream("GET", url, headers={"User-Agent": USER_AGENT}) as answer,
+        ):
+            answer.raise_for_status()
+            async for piece in answer.aiter_bytes():
+                incoming.write(piece)
+                if incoming.size > MAX_BYTES:
+                    raise Refused(upload_error(413, f"File too large: over {MAX_BYTES} bytes"))
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        reason = str(error) or f"no answer in {MAX_SECONDS:g} seconds"
+        raise Refused(upload_error(400, f"Could not download the file from fileUrl: {reason}")) from error

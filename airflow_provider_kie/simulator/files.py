@@ -1,0 +1,234 @@
+"""The files of the simulated kie.ai: uploaded ones, generated ones, the links signed for them. No HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import mimetypes
+import os
+import secrets
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
+from types import TracebackType
+from urllib.parse import quote
+
+
+@dataclass(frozen=True)
+class UploadedObject:
+    """What is known of an uploaded file."""
+
+    name: str
+    path: str
+    """Its ``filePath``: ``kieai/<account>/<uploadPath>/<fileName>``."""
+    size: int
+    sha256: str
+    mime_type: str
+    download_url: str
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """Bytes on disk and how to serve them."""
+
+    disk: Path
+    mime_type: str
+
+
+@dataclass(frozen=True)
+class SignedLink:
+    """A link to a generated file that lives a short while."""
+
+    file: StoredFile
+    signature: str
+    expires: float
+    """On the clock of ``time.monotonic()``, seconds."""
+
+
+class Incoming:
+    """
+    Bytes on their way to disk, counted and hashed as they pass; forgotten when the ``with`` block fails.
+
+    :param disk: where to write.
+    """
+
+    def __init__(self, disk: Path) -> None:
+        self.disk = disk
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._file = disk.open("wb")
+
+    def write(self, data: bytes) -> None:
+        """
+        Append bytes.
+
+        :param data: any number of bytes.
+        """
+        self._file.write(data)
+        self._hash.update(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if error is not None:
+            self.disk.unlink()
+
+
+def mime_type_of(name: str) -> str:
+    """
+    Tell the MIME type that kie.ai serves a name with: the extension decides, never the bytes.
+
+    :param name: a file name.
+    :return: such as ``image/png``.
+    """
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+class FileStore:
+    """Every file and link of one simulator, in one temporary directory."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._directory: TemporaryDirectory[str] | None = None
+        self._numbers = itertools.count()
+        self._uploads: dict[str, tuple[UploadedObject, StoredFile]] = {}
+        self._generated: dict[str, StoredFile] = {}
+        self._links: dict[str, SignedLink] = {}
+
+    def open(self) -> None:
+        """Begin with no files and a new directory."""
+        self._directory = TemporaryDirectory(prefix="kie-simulator-")
+        self._uploads, self._generated, self._links = {}, {}, {}
+
+    def close(self) -> None:
+        """Remove the bytes of every file; what is known of the uploads stays readable."""
+        self._opened().cleanup()
+        self._directory = None
+
+    def _opened(self) -> TemporaryDirectory[str]:
+        if self._directory is None:
+            raise RuntimeError("The simulator is not running: it has nowhere to put files.")
+        return self._directory
+
+    def _new_disk(self) -> Path:
+        return Path(self._opened().name, str(next(self._numbers)))
+
+    def incoming(self) -> Incoming:
+        """
+        Open a place on disk for a file that arrives.
+
+        :return: a context manager to write to.
+        """
+        return Incoming(self._new_disk())
+
+    def keep(self, incoming: Incoming, path: str, download_url: str) -> UploadedObject:
+        """
+        Make what has arrived an uploaded file; one of the same path is replaced without a word.
+
+        :param incoming: the bytes, completely written.
+        :param path: the ``filePath``.
+        :param download_url: where it is served.
+        :return: what is known of it.
+        """
+        name = path.rpartition("/")[2]
+        mime_type = mime_type_of(name)
+        known = UploadedObject(name, path, incoming.size, incoming.sha256, mime_type, download_url)
+        with self._lock:
+            self._uploads[path] = (known, StoredFile(incoming.disk, mime_type))
+        return known
+
+    def uploads(self) -> dict[str, UploadedObject]:
+        """
+        List the uploaded files.
+
+        :return: a snapshot, by ``filePath``.
+        """
+        with self._lock:
+            return {path: known for path, (known, _) in self._uploads.items()}
+
+    def find_upload(self, path: str) -> StoredFile | None:
+        """
+        Look an uploaded file up.
+
+        :param path: the ``filePath``.
+        :return: the file, or None.
+        """
+        known_and_file = self._uploads.get(path)
+        return known_and_file and known_and_file[1]
+
+    def expire_uploads(self) -> None:
+        """Forget every uploaded file."""
+        with self._lock:
+            self._uploads.clear()
+
+    def add_generated(self, name: str, data: bytes | str | os.PathLike[str]) -> str:
+        """
+        Add a file that kie.ai has "generated".
+
+        :param name: its name; the extension decides its MIME type.
+        :param data: its bytes, or the path of a file to copy.
+        :return: its path on the host of generated files, percent-encoded, with a leading slash.
+        """
+        disk = self._new_disk()
+        if isinstance(data, bytes):
+            disk.write_bytes(data)
+        else:
+            shutil.copyfile(data, disk)
+        path = f"/{secrets.token_hex(8)}/{name}"
+        with self._lock:
+            self._generated[path] = StoredFile(disk, mime_type_of(name))
+        return quote(path)
+
+    def find_generated(self, path: str) -> StoredFile | None:
+        """
+        Look a generated file up.
+
+        :param path: its path, decoded.
+        :return: the file, or None.
+        """
+        return self._generated.get(path)
+
+    def sign(self, path: str, seconds: float) -> str | None:
+        """
+        Make a link that opens one generated file for a while.
+
+        :param path: the file's path, decoded.
+        :param seconds: how long the link lives.
+        :return: path and query of the link, or None when there is no such file.
+        """
+        file = self.find_generated(path)
+        if file is None:
+            return None
+        link, signature = f"/signed/{secrets.token_hex(16)}", secrets.token_hex(32)
+        with self._lock:
+            self._links[link] = SignedLink(file, signature, time.monotonic() + seconds)
+        query = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires={round(seconds)}&X-Amz-Signature={signature}"
+        return f"{link}?{query}"
+
+    def find_link(self, path: str) -> SignedLink | None:
+        """
+        Look a signed link up.
+
+        :param path: its path.
+        :return: the link, expired or not, or None.
+        """
+        return self._links.get(path)
+
+    def expire_links(self) -> None:
+        """End the life of every link signed so far."""
+        with self._lock:
+            self._links = {path: replace(link, expires=-math.inf) for path, link in self._links.items()}

@@ -1,0 +1,123 @@
+"""Three sockets, one uvicorn, one thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Scope
+
+from airflow_provider_kie.simulator.faults import HangUp
+
+ADDRESS = "127.0.0.1"
+START_SECONDS = 10.0
+GRACE_SECONDS = 0.5
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with a bell for the moment it serves and a way to end connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.serving.set()
+
+    def connections(self) -> list[Any]:
+        return list(self.server_state.connections)
+
+    def cut(self) -> None:
+        self.force_exit = True
+        # Connections first: a task that ends on an open one would be taken for a broken application.
+        for connection in self.connections():
+            connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+
+
+def listen(port: int) -> socket.socket:
+    """
+    Take a port on loopback.
+
+    :param port: the port, or 0 for a free one.
+    :return: a listening socket.
+    :raises OSError: when the port is taken; the message names it.
+    """
+    # asyncio turns Nagle's algorithm off, worth 40 ms a request, for sockets that name their protocol only.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((ADDRESS, port))
+        # Here and not only in uvicorn: two sockets may bind one port, but only one may listen on it.
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        reason = f"The simulator cannot listen on {ADDRESS} port {port}: {error.strerror}"
+        raise OSError(error.errno, reason) from error
+    return listener
+
+
+class Serving:
+    """
+    An application being served until ``stop()``.
+
+    :param make_app: makes the ASGI application, given the way to close a request's connection.
+    :param listeners: listening sockets, closed when the serving ends.
+    """
+
+    def __init__(self, make_app: Callable[[HangUp], ASGIApp], listeners: list[socket.socket]) -> None:
+        app = make_app(self.hang_up)
+        # h11 comes with every uvicorn: the same behaviour whatever else is installed.
+        config = uvicorn.Config(
+            app, http="h11", ws="none", lifespan="off", log_config=None, log_level="error"
+        )
+        self._server = _Server(config)
+        self._listeners = listeners
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="kie-simulator", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._server.serve(sockets=self._listeners))
+        finally:
+            # uvicorn leaves them open when it is stopped before it has come up.
+            for listener in self._listeners:
+                listener.close()
+
+    def wait(self) -> bool:
+        """
+        Wait until requests are answered.
+
+        :return: False when that takes over 10 s.
+        """
+        return self._server.serving.wait(START_SECONDS)
+
+    def stop(self) -> None:
+        """End the serving: gently for half a second, then by cutting what is still under way."""
+        self._server.should_exit = True
+        self._thread.join(GRACE_SECONDS)
+        if self._thread.is_alive():
+            with contextlib.suppress(RuntimeError):  # the loop has closed this very moment
+                self._loop.call_soon_threadsafe(self._server.cut)
+            self._thread.join()
+
+    def hang_up(self, scope: Scope, at_once: bool) -> None:
+        """
+        Close the connection of a request.
+
+        :param scope: the request's ASGI scope.
+        :param at_once: whether what is written but not sent is lost.
+        """
+        for connection in self._server.connections():
+            if (connection.client, connection.server) == (scope["client"], scope["server"]):
+                transport = connection.transport
+                (transport.abort if at_once else transport.close)()

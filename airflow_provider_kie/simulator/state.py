@@ -1,0 +1,158 @@
+"""What the simulated kie.ai knows: settings, balance, faults to come and requests so far. No HTTP."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any, Literal
+
+from airflow_provider_kie.simulator.answers import CALLS, UNKNOWN
+from airflow_provider_kie.simulator.files import FileStore
+
+UploadShape = Literal["recorded", "quickstart"]
+
+
+@dataclass(frozen=True)
+class RecordedRequest:
+    """A request that has reached the simulator, as far as it has come."""
+
+    call: str
+    """The endpoint's last segment, ``file`` for a download, ``unknown`` for a path that does not exist."""
+    method: str
+    host: str
+    """The ``Host`` header: address and port."""
+    path: str
+    """Percent-decoded."""
+    query: str
+    """As sent, without the question mark."""
+    headers: dict[str, str]
+    """Names in lower case."""
+    status: int | None = None
+    """The HTTP status of the answer; None while there is none, and when there never was one."""
+    json: Any = None
+    """The body of a JSON request, parsed."""
+    bytes_in: int = 0
+    """Bytes of the request's body."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way for a request to go wrong, or none; the fields are those of ``KieSimulator.fail_next``."""
+
+    code: int | None = None
+    msg: str | None = None
+    status: int | None = None
+    retry_after: float | str | None = None
+    html: bool = False
+    body: bytes | str | None = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    """None as a value leaves the header out."""
+    delay: float = 0.0
+    drop_after: int | None = None
+    chunk_delay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if sum((self.code is not None, self.html, self.body is not None)) > 1:
+            raise ValueError("Only one of code, html and body can be the answer.")
+        if self.drop_after is not None and self.drop_after < -1:
+            raise ValueError("drop_after counts bytes of the body; -1 stands for no answer at all.")
+
+
+@dataclass
+class State:
+    """
+    Everything that outlives one request, read and changed from the tests' thread and the server's.
+
+    :param credits: the balance.
+    :param api_key: the one key that is accepted.
+    :param account: the account number in the path of every upload.
+    :param link_ttl: seconds that a signed link lives.
+    """
+
+    credits: float
+    api_key: str
+    account: str
+    link_ttl: float
+    upload_shape: UploadShape = "recorded"
+    upload_url: str = ""
+    files_url: str = ""
+    files: FileStore = field(default_factory=FileStore)
+
+    def __post_init__(self) -> None:
+        self._lock = Lock()
+        self._numbers = itertools.count()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the requests so far and the faults to come."""
+        with self._lock:
+            self._faults: dict[str, deque[Fault]] = {call: deque() for call in CALLS}
+            self._requests: dict[int, RecordedRequest] = {}
+
+    def add_fault(self, call: str, fault: Fault, times: int) -> None:
+        """
+        Queue a fault behind those already there.
+
+        :param call: one of ``CALLS``.
+        :param fault: what goes wrong.
+        :param times: how many requests it goes wrong for.
+        :raises ValueError: for a name that is not a call, a fault that changes nothing, or no times at all.
+        """
+        if call not in CALLS:
+            raise ValueError(f"{call!r} is no call of kie.ai; the calls are {', '.join(CALLS)}.")
+        if fault == Fault():
+            raise ValueError("Say what goes wrong: code, status, html, body, headers, delay, drop_after, ...")
+        if times < 1:
+            raise ValueError("times must be 1 or more.")
+        with self._lock:
+            self._faults[call].extend([fault] * times)
+
+    def next_fault(self, call: str) -> Fault:
+        """
+        Take the fault that the next request of a call meets.
+
+        :param call: any name.
+        :return: the fault; one that changes nothing when none is due.
+        """
+        with self._lock:
+            queue = self._faults.get(call)
+            return queue.popleft() if queue else Fault()
+
+    def record(self, request: RecordedRequest) -> int:
+        """
+        Note that a request has arrived.
+
+        :param request: what is known of it.
+        :return: a number to amend it by.
+        """
+        with self._lock:
+            number = next(self._numbers)
+            self._requests[number] = request
+            return number
+
+    def amend(self, number: int, **known: Any) -> None:
+        """
+        Note more about a request, unless it has been forgotten meanwhile.
+
+        :param number: the number that ``record`` gave.
+        :param known: fields of ``RecordedRequest``.
+        """
+        with self._lock:
+            if number in self._requests:
+                self._requests[number] = replace(self._requests[number], **known)
+
+    def requests(self, call: str | None = None) -> list[RecordedRequest]:
+        """
+        List the requests so far, in the order of their arrival.
+
+        :param call: only those of this call.
+        :return: a snapshot.
+        :raises ValueError: for a name that is not a call.
+        """
+        if call not in (None, *CALLS, UNKNOWN):
+            raise ValueError(f"{call!r} is no call of kie.ai; the calls are {', '.join(CALLS)}.")
+        with self._lock:
+            return [request for request in self._requests.values() if call in (None, request.call)]

@@ -1,0 +1,121 @@
+"""
+Wait for credits, branch on them, upload by all three methods, download again, and compare every byte.
+
+``make demo`` runs it on a real Airflow, against a simulated kie.ai or, with ``KIE_API_KEY`` set, the real one.
+It makes only free calls.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Param, task
+
+from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
+from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.sensors.credits import KieCreditsSensor
+
+WORK_DIR = "{{ params.work_dir }}/{{ run_id }}"
+
+with DAG(
+    "kie_demo",
+    description="Files to kie.ai and back, byte for byte",
+    schedule=None,
+    catchup=False,
+    params={
+        "work_dir": Param("/tmp/kie_demo", type="string", description="Folder for the files"),  # noqa: S108
+        "threshold": Param(1, type="number", description="Credits to wait for"),
+        "generated_file_url": Param("", type="string", description="A file that kie.ai generated, if you have one"),
+    },
+    tags=["kie"],
+) as dag:
+    # [START howto_sensor_kie_credits]
+    wait_for_credits = KieCreditsSensor(
+        task_id="wait_for_credits",
+        threshold="{{ params.threshold }}",
+        poke_interval=5,
+        timeout=600,
+        deferrable=True,
+    )
+    # [END howto_sensor_kie_credits]
+
+    # [START howto_operator_kie_credits_branch]
+    enough_credits = KieCreditsBranchOperator(
+        task_id="enough_credits",
+        threshold="{{ params.threshold }}",
+        follow_task_ids_if_true="make_files",
+        follow_task_ids_if_false="too_few_credits",
+    )
+    # [END howto_operator_kie_credits_branch]
+
+    too_few_credits = EmptyOperator(task_id="too_few_credits")
+
+    @task
+    def make_files(folder: str) -> dict[str, str]:
+        """Make a small file and a large one, of random bytes, so that no two runs are alike."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        sizes = {"small.png": 20_000, "large.mp4": 20_000_000}
+        for name, size in sizes.items():
+            Path(folder, name).write_bytes(os.urandom(size))
+        return {"small": f"{folder}/small.png", "large": f"{folder}/large.mp4"}
+
+    files = make_files(WORK_DIR)
+
+    # [START howto_operator_kie_upload]
+    upload_base64 = KieUploadOperator(
+        task_id="upload_base64",
+        source=files["small"],
+        upload_path="airflow/demo",
+        method="base64",
+    )
+    upload_stream = KieUploadOperator(
+        task_id="upload_stream",
+        source=files["large"],
+        upload_path="airflow/demo",
+        multiple_outputs=True,  # so that the next task can take a single key of the result
+    )
+    # kie.ai fetches this one itself; what was uploaded is public, so it can stand for any public URL.
+    upload_url = KieUploadOperator(
+        task_id="upload_url",
+        source=upload_stream.output["download_url"],
+        upload_path="airflow/demo",
+    )
+    # [END howto_operator_kie_upload]
+
+    @task
+    def list_files(*uploads: dict[str, str], generated: str) -> list[str]:
+        """List what is to be fetched back."""
+        return [upload["download_url"] for upload in uploads] + ([generated] if generated else [])
+
+    urls = list_files(
+        upload_base64.output,
+        upload_stream.output,
+        upload_url.output,
+        generated="{{ params.generated_file_url }}",
+    )
+
+    # [START howto_operator_kie_download]
+    download = KieDownloadOperator.partial(
+        task_id="download",
+        destination=WORK_DIR + "/back/",
+        map_index_template="{{ task.file_url.rpartition('/')[2] }}",
+    ).expand(file_url=urls)
+    # [END howto_operator_kie_download]
+
+    @task
+    def compare(originals: dict[str, str], downloads: list[dict[str, str]]) -> list[str]:
+        """Compare what came back with what was sent, byte for byte."""
+        pairs = zip(["small", "large", "large"], downloads, strict=False)
+        report = []
+        for original, download in pairs:
+            sent, received = Path(originals[original]), Path(download["path"])
+            if sent.read_bytes() != received.read_bytes():
+                raise ValueError(f"{received} differs from {sent}")
+            report.append(f"{sent.name}: all {download['size']} bytes are the same")
+        report += [f"{Path(download['path']).name}: {download['sha256']}" for download in downloads[3:]]
+        return report
+
+    wait_for_credits >> enough_credits >> [files, too_few_credits]
+    compare(files, download.output)

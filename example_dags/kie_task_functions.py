@@ -1,0 +1,42 @@
+"""The same verbs in ``@task`` functions, through ``KieHook``."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param, task
+
+from airflow_provider_kie.hooks.kie import KieHook
+
+with DAG(
+    "kie_task_functions",
+    description="KieHook in task functions",
+    schedule=None,
+    catchup=False,
+    params={
+        "source": Param("/tmp/kie/inbox/photo.png", type="string"),  # noqa: S108
+        "destination": Param("/tmp/kie/outbox/", type="string"),  # noqa: S108
+    },
+    tags=["kie"],
+) as dag:
+    # [START howto_hook_kie]
+    @task
+    def balance() -> float:
+        """Ask for the balance."""
+        return KieHook().get_credits()
+
+    @task
+    def upload(source: str) -> str:
+        """Upload a file and give its public URL."""
+        uploaded = KieHook().upload_file(source, "airflow/examples")
+        return uploaded.download_url
+
+    @task
+    def fetch(file_url: str, destination: str) -> str:
+        """Download a file and give its place."""
+        downloaded = KieHook().download_file(file_url, destination)
+        return downloaded.path
+
+    # [END howto_hook_kie]
+
+    file_url = upload("{{ params.source }}")
+    balance() >> file_url
+    fetch(file_url, "{{ params.destination }}")

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from airflow_provider_kie.simulator import KieSimulator
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[KieSimulator]:
+    with KieSimulator() as kie:
+        yield kie
+
+
+@pytest.fixture
+def kie(running: KieSimulator) -> KieSimulator:
+    """The simulator that all tests share, as good as new but for its files."""
+    running.reset()
+    running.credits = 100
+    running.link_ttl = 1200
+    running.upload_shape = "recorded"
+    return running
+
+
+@pytest.fixture
+def web(kie: KieSimulator) -> Iterator[httpx.Client]:
+    """A client with the key."""
+    headers = {"Authorization": f"Bearer {kie.api_key}", "User-Agent": "tests"}
+    with httpx.Client(headers=headers, timeout=20, trust_env=False, verify=False) as client:
+        yield client
+
+
+@pytest.fixture
+def plain() -> Iterator[httpx.Client]:
+    """A client without the key."""
+    with httpx.Client(headers={"User-Agent": "tests"}, timeout=20, trust_env=False, verify=False) as client:
+        yield client
