@@ -12,6 +12,8 @@ if TYPE_CHECKING:
         AirflowSensorTimeout,
         AirflowSkipException,
     )
+
+    NO_SUCH_CONNECTION: tuple[type[Exception], ...] = (AirflowNotFoundException,)
 else:
     try:
         from airflow.sdk import BaseBranchOperator, conf
@@ -21,6 +23,8 @@ else:
             AirflowSensorTimeout,
             AirflowSkipException,
         )
+
+        NO_SUCH_CONNECTION = (AirflowNotFoundException,)
     except ImportError:  # Airflow 3.1
         from airflow.configuration import conf
         from airflow.exceptions import (
@@ -30,6 +34,9 @@ else:
             AirflowSkipException,
         )
         from airflow.providers.standard.operators.branch import BaseBranchOperator
+
+        # Outside a task, 3.1 looks for a supervisor to ask, and trips over its own import.
+        NO_SUCH_CONNECTION = (AirflowNotFoundException, ImportError)
 
 
 async def aget_connection(conn_id: str) -> Connection:
@@ -50,8 +57,8 @@ async def aget_connection(conn_id: str) -> Connection:
 
 
 __all__ = [
+    "NO_SUCH_CONNECTION",
     "AirflowFailException",
-    "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseBranchOperator",

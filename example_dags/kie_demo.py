@@ -1,12 +1,13 @@
 """
 Wait for credits, branch on them, upload by all three methods, download again, and compare every byte.
 
-``make demo`` runs it on a real Airflow, against a simulated kie.ai or, with ``KIE_API_KEY`` set, the real one.
-It makes only free calls.
+``make demo`` runs it on a real Airflow, against a simulated kie.ai or, with ``KIE_API_KEY`` set, the real
+one. It makes only free calls.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -27,7 +28,8 @@ with DAG(
     params={
         "work_dir": Param("/tmp/kie_demo", type="string", description="Folder for the files"),  # noqa: S108
         "threshold": Param(1, type="number", description="Credits to wait for"),
-        "generated_file_url": Param("", type="string", description="A file that kie.ai generated, if you have one"),
+        "generated_file_url": Param("", type="string", description="A file that kie.ai generated, if any"),
+        "generated_sha256": Param("", type="string", description="What its bytes have to hash to"),
     },
     tags=["kie"],
 ) as dag:
@@ -105,17 +107,19 @@ with DAG(
     # [END howto_operator_kie_download]
 
     @task
-    def compare(originals: dict[str, str], downloads: list[dict[str, str]]) -> list[str]:
+    def compare(
+        originals: dict[str, str], downloads: list[dict[str, str]], generated_sha256: str
+    ) -> list[str]:
         """Compare what came back with what was sent, byte for byte."""
-        pairs = zip(["small", "large", "large"], downloads, strict=False)
+        small, large = (Path(originals[name]).read_bytes() for name in ("small", "large"))
+        expected = [hashlib.sha256(sent).hexdigest() for sent in (small, large, large)] + [generated_sha256]
         report = []
-        for original, download in pairs:
-            sent, received = Path(originals[original]), Path(download["path"])
-            if sent.read_bytes() != received.read_bytes():
-                raise ValueError(f"{received} differs from {sent}")
-            report.append(f"{sent.name}: all {download['size']} bytes are the same")
-        report += [f"{Path(download['path']).name}: {download['sha256']}" for download in downloads[3:]]
+        for sha256, download in zip(expected, downloads, strict=False):
+            path = Path(download["path"])
+            if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+                raise ValueError(f"{path} is not what was sent")
+            report.append(f"{path.name.split('-')[-1]}: all {download['size']} bytes are the same")
         return report
 
     wait_for_credits >> enough_credits >> [files, too_few_credits]
-    compare(files, download.output)
+    compare(files, download.output, "{{ params.generated_sha256 }}")

@@ -1,8 +1,8 @@
 """
 A nightly batch: wait until the account can pay, upload a folder, generate, fetch the results.
 
-The generating itself is left out: it costs credits. ``generate`` stands where your own step goes, and the batch
-downloads what was uploaded, so that it runs as it is.
+The generating itself is left out: it costs credits. ``generate`` stands where your own step goes, and the
+batch downloads what was uploaded, so that it runs as it is.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ free calls only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -43,8 +44,13 @@ def main() -> int:
             kie = stack.enter_context(KieSimulator(credits=0))
             say(f"No KIE_API_KEY: a simulated kie.ai runs on {kie.api_url}, with 0 credits.")
             connection = kie.connection()
-            url = kie.add_generated_file("generated.mp4", os.urandom(5_000_000))
-            params = {"threshold": THRESHOLD, "work_dir": f"{home}/files", "generated_file_url": url}
+            generated = os.urandom(5_000_000)
+            params = {
+                "threshold": THRESHOLD,
+                "work_dir": f"{home}/files",
+                "generated_file_url": kie.add_generated_file("generated.mp4", generated),
+                "generated_sha256": hashlib.sha256(generated).hexdigest(),
+            }
         api = stack.enter_context(airflow(home, connection))
         state = run_dag(api, params, kie)
         report(api, state, kie)
@@ -113,7 +119,7 @@ def wait_until_healthy(api: httpx.Client, process: subprocess.Popen[bytes], log:
 
 
 def run_dag(api: httpx.Client, params: dict[str, Any], kie: KieSimulator | None) -> str:
-    """Trigger the DAG and follow it to its end; the simulated account gets its credits while the sensor waits."""
+    """Trigger the DAG and follow it to its end; the simulated account is topped up while the sensor waits."""
     say("Airflow is up. Running the DAG kie_demo ...")
     api.patch("/api/v2/dags/kie_demo", json={"is_paused": False}).raise_for_status()
     body = {"dag_run_id": "demo", "conf": params, "logical_date": None}
@@ -127,7 +133,7 @@ def run_dag(api: httpx.Client, params: dict[str, Any], kie: KieSimulator | None)
                 if task["state"] in ("success", "failed", "skipped", "deferred", "up_for_retry"):
                     say(f"  {name:<20} {task['state']}")
         if kie and kie.credits == 0 and seen.get("wait_for_credits") == "deferred":
-            say(f"  The sensor waits in the triggerer, without a worker. Topping up to {2 * THRESHOLD} credits.")
+            say("  The sensor waits in the triggerer, without a worker. Topping up the account.")
             kie.credits = 2 * THRESHOLD
         run = api.get("/api/v2/dags/kie_demo/dagRuns/demo").json()
         if run["state"] in ("success", "failed"):
@@ -150,7 +156,7 @@ def report(api: httpx.Client, state: str, kie: KieSimulator | None) -> None:
     for task in task_instances(api):
         if task["state"] == "failed":
             path = f"/api/v2/dags/kie_demo/dagRuns/demo/taskInstances/{task['task_id']}/logs/1"
-            logs = api.get(path, params={"map_index": task["map_index"]}, headers={"Accept": "application/json"})
+            logs = api.get(path, params={"map_index": task["map_index"]})
             say(f"{task['task_id']} failed:\n{logs.text[-3000:]}")
     say(f"The DAG ended as: {state}")
 

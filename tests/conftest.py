@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,11 +27,10 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     from tenacity import wait_none
 
     from airflow_provider_kie.client import retries
 
     monkeypatch.setattr(retries, "_backoff", wait_none())
     monkeypatch.setattr(retries, "_maintenance_backoff", wait_none())
-    yield

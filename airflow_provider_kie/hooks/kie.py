@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_kie._compat import AirflowNotFoundException, aget_connection
+from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection
 from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.arguments import (
     check_choice,
@@ -24,7 +24,7 @@ from airflow_provider_kie.client.uploads import (
     upload_base64,
     upload_stream,
 )
-from airflow_provider_kie.client.urls import file_name_of, is_http_url, without_query
+from airflow_provider_kie.client.urls import file_name_of, without_query
 from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.settings import settings_of
 from airflow_provider_kie.storage import open_source, open_target
@@ -61,7 +61,7 @@ class KieHook(BaseHook):
         """
         try:
             connection = self.get_connection(self.kie_conn_id)
-        except AirflowNotFoundException as error:
+        except NO_SUCH_CONNECTION as error:
             raise self._not_found() from error
         return KieClient(settings_of(connection, max_retries=max_retries))
 
@@ -75,7 +75,7 @@ class KieHook(BaseHook):
         """
         try:
             connection = await aget_connection(self.kie_conn_id)
-        except AirflowNotFoundException as error:
+        except NO_SUCH_CONNECTION as error:
             raise self._not_found() from error
         return AsyncKieClient(settings_of(connection, max_retries=max_retries))
 
@@ -150,9 +150,9 @@ class KieHook(BaseHook):
         """
         folder = clean_upload_path(upload_path)
         name = None if file_name is None else clean_file_name(file_name)
-        if isinstance(source, str) and is_http_url(source):
-            chosen = choose_method(method, size=None)
+        if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
             check_public_url("source", source)
+            chosen = choose_method(method, size=None)
             name = name or unique_file_name(file_name_of(source))
             shown, sha256 = without_query(source), None
             with self.get_conn() as client:

@@ -35,7 +35,7 @@ def run_dag(_database: None) -> Callable[..., Any]:
         try:
             from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
         except ImportError:  # Airflow 3.1
-            from airflow.models.dagbag import DagBag, sync_bag_to_db
+            from airflow.models.dagbag import DagBag, sync_bag_to_db  # type: ignore[no-redef]
 
         if isinstance(dag, str):
             bag = DagBag(EXAMPLE_DAGS / f"{dag}.py")
@@ -59,7 +59,8 @@ def returned() -> Callable[..., Any]:
     """Read what a task of a run returned, from the database itself."""
 
     def read(run: Any, task_id: str, map_index: int = -1) -> Any:
-        query = "select value from xcom where key = 'return_value' and run_id = ? and task_id = ? and map_index = ?"
+        key = "key = 'return_value' and run_id = ? and task_id = ? and map_index = ?"
+        query = f"select value from xcom where {key}"
         with closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"], "airflow.db"))) as database:
             row = database.execute(query, (run.run_id, task_id, map_index)).fetchone()
         # SQLite gives a JSON column's numbers as numbers.

@@ -16,7 +16,10 @@ def test_the_demo_waits_branches_moves_files_by_all_methods_and_brings_every_byt
     run_dag: RunDag, states: RunDag, returned: RunDag, kie_simulator: KieSimulator, tmp_path: Path
 ) -> None:
     url = kie_simulator.add_generated_file("generated.mp4", b"generated")
-    run = run_dag("kie_demo", threshold=50, work_dir=str(tmp_path), generated_file_url=url)
+    sha256 = hashlib.sha256(b"generated").hexdigest()
+    run = run_dag(
+        "kie_demo", threshold=50, work_dir=str(tmp_path), generated_file_url=url, generated_sha256=sha256
+    )
 
     assert run.state == "success"
     ended = states(run)
@@ -28,7 +31,7 @@ def test_the_demo_waits_branches_moves_files_by_all_methods_and_brings_every_byt
         assert returned(run, f"upload_{method}")["method"] == method
         assert len(kie_simulator.requests_to(f"file-{method}-upload")) == 1
     generated = returned(run, "download", 3)
-    assert generated["sha256"] == hashlib.sha256(b"generated").hexdigest()
+    assert generated["sha256"] == sha256
     assert Path(generated["path"]).read_bytes() == b"generated"
 
 

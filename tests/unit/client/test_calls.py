@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+from typing import Any
+
+import pytest
+
+from airflow_provider_kie.client import calls
+from airflow_provider_kie.client.calls import Call, FilePart
+from airflow_provider_kie.client.models import parse_credits, parse_link, parse_upload
+
+PART = FilePart(name="a.png", mime_type="image/png", open=lambda: io.BytesIO(b"bytes"))
+
+
+@pytest.mark.parametrize(
+    ("call", "sent", "parse"),
+    [
+        (calls.get_credits(), ("api", "GET", "/api/v1/chat/credit", None, None, None), parse_credits),
+        (
+            calls.get_download_url("https://h/a.png"),
+            ("api", "POST", "/api/v1/common/download-url", {"url": "https://h/a.png"}, None, None),
+            parse_link,
+        ),
+        (
+            calls.upload_stream("images", PART),
+            (
+                "upload",
+                "POST",
+                "/api/file-stream-upload",
+                None,
+                {"uploadPath": "images", "fileName": "a.png"},
+                PART,
+            ),
+            parse_upload,
+        ),
+        (
+            calls.upload_base64("images", "a.png", "Ynl0ZXM="),
+            (
+                "upload",
+                "POST",
+                "/api/file-base64-upload",
+                {"base64Data": "Ynl0ZXM=", "uploadPath": "images", "fileName": "a.png"},
+                None,
+                None,
+            ),
+            parse_upload,
+        ),
+        (
+            calls.upload_url("images", "a.png", "https://h/b.png"),
+            (
+                "upload",
+                "POST",
+                "/api/file-url-upload",
+                {"fileUrl": "https://h/b.png", "uploadPath": "images", "fileName": "a.png"},
+                None,
+                None,
+            ),
+            parse_upload,
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, Call) else "",
+)
+def test_each_call_is_what_kie_ai_documents(call: Call[Any], sent: tuple[Any, ...], parse: Any) -> None:
+    assert (call.host, call.method, call.path, call.json, call.fields, call.file) == sent
+    assert call.parse is parse
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        calls.get_credits(),
+        calls.get_download_url("u"),
+        calls.upload_stream("p", PART),
+        calls.upload_base64("p", "n", "d"),
+        calls.upload_url("p", "n", "u"),
+    ],
+    ids=lambda call: call.name,
+)
+def test_what_is_free_is_repeatable(call: Call[Any]) -> None:
+    assert call.repeatable
+
+
+def test_calls_have_names_of_their_own() -> None:
+    made = [
+        calls.get_credits(),
+        calls.get_download_url("u"),
+        calls.upload_stream("p", PART),
+        calls.upload_base64("p", "n", "d"),
+        calls.upload_url("p", "n", "u"),
+    ]
+    assert len({call.name for call in made}) == len(made)
+
+
+def test_a_call_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        calls.get_credits().path = "/elsewhere"  # type: ignore[misc]

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+
+from airflow_provider_kie.client import errors
+from airflow_provider_kie.client.errors import (
+    QUOTE_LIMIT,
+    KieAuthError,
+    KieConfigError,
+    KieConnectionError,
+    KieError,
+    KieFeatureDisabledError,
+    KieGatewayError,
+    KieInsufficientCreditsError,
+    KieNotFoundError,
+    KieQuotaError,
+    KieRateLimitError,
+    KieResponseError,
+    KieTaskFailedError,
+    KieTransferError,
+    KieUnavailableError,
+    KieValidationError,
+    error_class,
+    quote,
+)
+
+TREE = [
+    (KieConfigError, KieError, False),
+    (KieAuthError, KieError, False),
+    (KieInsufficientCreditsError, KieError, False),
+    (KieQuotaError, KieError, False),
+    (KieValidationError, KieError, False),
+    (KieNotFoundError, KieError, False),
+    (KieFeatureDisabledError, KieError, False),
+    (KieTaskFailedError, KieError, False),
+    (KieRateLimitError, KieError, True),
+    (KieUnavailableError, KieError, True),
+    (KieGatewayError, KieUnavailableError, True),
+    (KieConnectionError, KieError, True),
+    (KieTransferError, KieError, True),
+    (KieResponseError, KieError, False),
+]
+
+
+@pytest.mark.parametrize(("kind", "parent", "transient"), TREE)
+def test_the_tree_is_as_documented(kind: type[KieError], parent: type[KieError], transient: bool) -> None:
+    assert issubclass(kind, parent)
+    assert kind.transient is transient
+    assert kind("it broke").transient is transient
+    assert kind.__name__ in (errors.__doc__ or "")
+
+
+def test_the_tree_names_every_class() -> None:
+    found = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, KieError)}
+    assert found == {KieError, *(row[0] for row in TREE)}
+
+
+def test_a_gateway_error_is_a_response_error_too() -> None:
+    assert issubclass(KieGatewayError, KieResponseError)
+
+
+def test_a_config_error_is_a_value_error() -> None:
+    assert issubclass(KieConfigError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (400, KieValidationError),
+        (401, KieAuthError),
+        (402, KieInsufficientCreditsError),
+        (403, KieAuthError),
+        (404, KieNotFoundError),
+        (405, KieValidationError),
+        (408, KieTaskFailedError),
+        (410, KieNotFoundError),
+        (413, KieValidationError),
+        (422, KieValidationError),
+        (429, KieRateLimitError),
+        (430, KieRateLimitError),
+        (433, KieQuotaError),
+        (451, KieValidationError),
+        (455, KieUnavailableError),
+        (500, KieUnavailableError),
+        (501, KieTaskFailedError),
+        (505, KieFeatureDisabledError),
+        (524, KieUnavailableError),
+        (531, KieTaskFailedError),
+        (550, KieUnavailableError),
+        (503, KieUnavailableError),
+        (599, KieUnavailableError),
+        (418, KieValidationError),
+        (302, KieResponseError),
+        (201, KieResponseError),
+        (0, KieResponseError),
+        (-1, KieResponseError),
+        (10**9, KieResponseError),
+    ],
+)
+def test_each_code_has_its_class(code: int, kind: type[KieError]) -> None:
+    assert error_class(code) is kind
+
+
+@pytest.mark.parametrize("code", [402, 429, 430, 500])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Credits insufficient : your balance is too low, please top up",
+        "Insufficient credits. Please recharge your account.",
+        "Insufficient Credits - Account has insufficient credits",
+        "Account does not have enough credits to perform the operation",
+        "Not enough credits",
+        "The current balance is not enough",
+    ],
+)
+def test_a_message_can_say_that_the_credits_are_used_up(code: int, message: str) -> None:
+    assert error_class(code, message) is KieInsufficientCreditsError
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        (429, "Your call frequency is too high. Please try again later.", KieRateLimitError),
+        (430, "Your call frequency is too high. Please try again later.", KieRateLimitError),
+        (500, "Server exception, please try again later", KieUnavailableError),
+        (422, "the parameter credits is insufficient", KieValidationError),
+        (405, "Request method 'PUT' is not supported", KieValidationError),
+        (405, "Your call frequency is too high.", KieRateLimitError),
+        (405, "Rate limit exceeded", KieRateLimitError),
+        (405, "Too many requests", KieRateLimitError),
+    ],
+)
+def test_the_message_decides_only_where_the_code_is_ambiguous(
+    code: int, message: str, kind: type[KieError]
+) -> None:
+    assert error_class(code, message) is kind
+
+
+def test_an_error_carries_code_and_wait() -> None:
+    error = KieRateLimitError("slow down", code=429, retry_after=3.5)
+    assert (str(error), error.code, error.retry_after) == ("slow down", 429, 3.5)
+
+
+def test_an_error_without_answer_has_neither() -> None:
+    error = KieConnectionError("refused", never_sent=True)
+    assert (error.code, error.retry_after, error.never_sent) == (None, None, True)
+
+
+def test_one_error_can_differ_from_its_class_in_being_transient() -> None:
+    assert KieResponseError("cut", transient=True).transient
+    assert not KieTransferError("refused", transient=False).transient
+    assert not KieResponseError.transient
+
+
+@pytest.mark.parametrize("kind", [KieAuthError, KieInsufficientCreditsError, KieQuotaError])
+def test_what_a_human_must_mend_says_how(kind: type[KieError]) -> None:
+    assert str(kind("credits: no (code 4xx).")) == f"credits: no (code 4xx). {kind.hint}"
+    assert "kie.ai" in kind.hint
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KieRateLimitError("slow down", code=429, retry_after=3.5),
+        KieAuthError("who are you", code=401),
+        KieConnectionError("refused", never_sent=True),
+        KieTransferError("refused", code=403, transient=False),
+        KieConfigError("timeout: no"),
+    ],
+)
+def test_errors_survive_pickling(error: KieError) -> None:
+    # Triggers and subprocesses hand them on.
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("", ""),
+        ("url is wrong", "url is wrong"),
+        ("two\r\nlines\tand\x00more", "two lines and more"),
+        ("\x1b[31mred\u202e\ud800", "[31mred"),
+        ("Unauthorized \u2013 no", "Unauthorized \u2013 no"),
+        ("get https://h/p?sig=s3cret, please", "get https://... please"),
+        ('{"data":"http://h/p?sig=s3cret"}', '{"data":"http://..."}'),
+        (r"{'data':'https:\/\/h\/p?sig=s3cret'}", "{'data':'https://...'}"),
+    ],
+)
+def test_a_quote_is_one_line_without_links(text: str, quoted: str) -> None:
+    assert quote(text) == quoted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HTTPS://h/p?sig=s3cret",
+        "Https://h/p?sig=s3cret",
+        "https://h/p?by='me'&sig=s3cret",
+        "https://h/p?by=\u200bme&sig=s3cret",
+        r'{"data":"https:\u002F\u002Fh\u002Fp?sig=s3cret"}',
+        "x" * (QUOTE_LIMIT - 20) + "https://h/p?sig=s3cret",
+    ],
+)
+def test_no_spelling_of_a_link_shows_its_signature(text: str) -> None:
+    assert "s3cret" not in quote(text)
+
+
+@pytest.mark.parametrize("length", [0, 1, QUOTE_LIMIT, QUOTE_LIMIT + 1, 10 * QUOTE_LIMIT, 2_000_000])
+def test_a_quote_has_at_most_300_characters(length: int) -> None:
+    quoted = quote("\u00e9" * length)
+    assert len(quoted) == min(length, 300)
+    assert bool(re.search(r"\.\.\.$", quoted)) is (length > 300)

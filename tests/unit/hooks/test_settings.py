@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseHook
+
+from airflow_provider_kie.client.errors import KieConfigError
+from airflow_provider_kie.client.settings import KieSettings
+from airflow_provider_kie.hooks.kie import KieHook
+from airflow_provider_kie.hooks.settings import settings_of
+
+Connect = Callable[..., str]
+
+
+def settings(conn_id: str = "kie_default") -> KieSettings:
+    return settings_of(BaseHook.get_connection(conn_id))
+
+
+def test_a_key_is_enough(connect: Connect) -> None:
+    connect()
+    assert settings() == KieSettings(
+        api_key="a-key",
+        base_url="https://api.kie.ai",
+        upload_base_url="https://kieai.redpandaai.co",
+        timeout=60,
+        max_retries=4,
+        upload_retention_hours=24,
+    )
+
+
+def test_json_sets_everything(connect: Connect) -> None:
+    extra = {
+        "upload_base_url": "https://up.example",
+        "timeout": 7.5,
+        "max_retries": 0,
+        "upload_retention_hours": 72,
+    }
+    connect(host="https://api.example/prefix", extra=extra)
+    expected = KieSettings("a-key", "https://api.example/prefix", "https://up.example", 7.5, 0, 72)
+    assert settings() == expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "base_url"),
+    [
+        ("kie://:a-key@", "https://api.kie.ai"),
+        ("kie://:a-key@api.example", "https://api.example"),
+        ("kie://:a-key@api.example:8443", "https://api.example:8443"),
+        ("kie://:a-key@https%3A%2F%2Fapi.example", "https://api.example"),
+        ("kie://:a-key@http%3A%2F%2F127.0.0.1:8765", "http://127.0.0.1:8765"),
+        ("kie://:a-key@http%3A%2F%2F127.0.0.1%3A8765", "http://127.0.0.1:8765"),
+        ("kie://:a-key@127.0.0.1:8765/http", "http://127.0.0.1:8765"),
+    ],
+)
+def test_a_uri_sets_the_host(uri: str, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", uri)
+    assert settings() == KieSettings("a-key", base_url)
+
+
+def test_a_uri_sets_the_extras_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = "upload_base_url=https%3A%2F%2Fup.example&timeout=7.5&max_retries=2&upload_retention_hours=72"
+    monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", f"kie://:a-key@/?{query}")
+    expected = KieSettings("a-key", "https://api.kie.ai", "https://up.example", 7.5, 2, 72)
+    assert settings() == expected
+
+
+def test_fields_left_empty_in_the_form_mean_the_defaults(connect: Connect) -> None:
+    connect(host="", extra={"upload_base_url": "", "timeout": None, "max_retries": ""})
+    assert settings() == KieSettings("a-key")
+
+
+def test_white_space_around_a_pasted_key_is_ignored(connect: Connect) -> None:
+    connect(password=" a-key\n")
+    assert settings().api_key == "a-key"
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"password": None}, "password"),
+        ({"password": ""}, "password"),
+        ({"password": "two words"}, "password"),
+        ({"host": "http://api.kie.ai"}, "host"),
+        ({"host": "http://127.0.0.1.example"}, "host"),
+        ({"host": "https://someone:secret@api.kie.ai"}, "host"),
+        ({"host": "ftp://api.kie.ai"}, "host"),
+        ({"host": "https://api.kie.ai:99999"}, "host"),
+        ({"host": "https://api.kie.ai/?a=b"}, "host"),
+        ({"host": "https://"}, "host"),
+        ({"extra": {"upload_base_url": "http://kieai.redpandaai.co"}}, "extra 'upload_base_url'"),
+        ({"extra": {"upload_base_url": 5}}, "extra 'upload_base_url'"),
+        ({"extra": {"timeout": "soon"}}, "extra 'timeout'"),
+        ({"extra": {"timeout": 0}}, "extra 'timeout'"),
+        ({"extra": {"timeout": True}}, "extra 'timeout'"),
+        ({"extra": {"timeout": [60]}}, "extra 'timeout'"),
+        ({"extra": {"timeout": "nan"}}, "extra 'timeout'"),
+        ({"extra": {"max_retries": -1}}, "extra 'max_retries'"),
+        ({"extra": {"max_retries": 1.5}}, "extra 'max_retries'"),
+        ({"extra": {"max_retries": "inf"}}, "extra 'max_retries'"),
+        ({"extra": {"upload_retention_hours": "-3"}}, "extra 'upload_retention_hours'"),
+    ],
+)
+def test_an_unusable_field_is_named_with_its_connection(
+    fields: dict[str, Any], place: str, connect: Connect
+) -> None:
+    connect("kie_prod", **fields)
+    with pytest.raises(KieConfigError) as caught:
+        KieHook("kie_prod").get_conn()
+    assert str(caught.value).startswith(f"Connection 'kie_prod', {place}: ")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", ["{timeout: 5", "[1, 2]", '"text"'])
+def test_an_extra_that_is_no_json_object_is_an_error(extra: str) -> None:
+    from airflow.sdk import Connection
+
+    connection = Connection(conn_id="kie_prod", conn_type="kie", password="a-key")
+    connection.extra = extra
+    with pytest.raises(KieConfigError, match="Connection 'kie_prod', extra: must be a JSON object"):
+        settings_of(connection)
+
+
+def test_a_missing_connection_says_how_to_make_one() -> None:
+    with pytest.raises(KieConfigError, match=r"'kie_prod' does not exist.*AIRFLOW_CONN_KIE_PROD="):
+        KieHook("kie_prod").get_conn()
+
+
+async def test_a_missing_connection_says_so_on_an_event_loop_too() -> None:
+    with pytest.raises(KieConfigError, match="'kie_prod' does not exist"):
+        await KieHook("kie_prod").aget_conn()

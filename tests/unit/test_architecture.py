@@ -1,0 +1,122 @@
+"""What may import what, and what importing costs; looked at in fresh interpreters and in the source."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import airflow.sdk
+import pytest
+
+import airflow_provider_kie
+
+BRANCH_OF_3_1 = "airflow.providers.standard.operators.branch"
+PACKAGE = Path(airflow_provider_kie.__file__).parent
+
+# From the bottom up: a module may import those above it in this list, never those below.
+LAYERS = [
+    "client.errors",
+    "client.urls",
+    "client.settings",
+    "client.arguments",
+    "client.models",
+    "client.calls",
+    "client.answers",
+    "client.retries",
+    "client.client",
+    "client.uploads",
+    "client.downloads",
+    "credits",
+    "_compat",
+    "get_provider_info",
+    "storage",
+    "hooks.settings",
+    "hooks.kie",
+    "triggers.credits",
+    "sensors.credits",
+    "operators._failures",
+    "operators.credits",
+    "operators.files",
+]
+
+
+def run_python(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.splitlines()[-1]
+
+
+def imports_of(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {
+        name.removeprefix("airflow_provider_kie.")
+        for name in found
+        if name.startswith("airflow_provider_kie.")
+    }
+
+
+def test_every_module_has_its_layer() -> None:
+    modules = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py" and "simulator" not in path.parts
+    }
+    assert modules == set(LAYERS)
+
+
+@pytest.mark.parametrize("module", LAYERS)
+def test_imports_go_one_way(module: str) -> None:
+    imported = imports_of(PACKAGE / f"{module.replace('.', '/')}.py") & set(LAYERS)
+    assert [name for name in imported if LAYERS.index(name) >= LAYERS.index(module)] == []
+
+
+def test_the_simulator_and_the_client_know_nothing_of_each_other() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        in_simulator = "simulator" in path.parts
+        for name in imports_of(path):
+            assert name.startswith("simulator") == in_simulator, f"{path} imports {name}"
+
+
+def test_the_client_knows_nothing_of_airflow() -> None:
+    modules = [f"airflow_provider_kie.{name}" for name in LAYERS if name.startswith("client.")]
+    code = (
+        f"import sys, {', '.join(modules)}; print([m for m in sys.modules if m.split('.')[0] == 'airflow'])"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_the_package_itself_costs_nothing_to_import() -> None:
+    code = "import sys; n = len(sys.modules); import airflow_provider_kie; print(len(sys.modules) - n)"
+    assert run_python(code) == "1"
+
+
+def test_a_dag_file_pays_for_at_most_15_modules() -> None:
+    # Airflow's own base classes are the floor; below 3.2 the branch's is in its standard provider.
+    branch = "airflow.sdk" if hasattr(airflow.sdk, "BaseBranchOperator") else BRANCH_OF_3_1
+    code = (
+        "import sys, json; from airflow.sdk import DAG, BaseOperator, BaseSensorOperator;"
+        f"from {branch} import BaseBranchOperator;"
+        "before = set(sys.modules);"
+        "from airflow_provider_kie.operators.files import KieUploadOperator, KieDownloadOperator;"
+        "from airflow_provider_kie.operators.credits import KieCreditsBranchOperator;"
+        "from airflow_provider_kie.sensors.credits import KieCreditsSensor;"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    modules = json.loads(run_python(code))
+    assert len(modules) <= 15, modules
+    assert not [
+        name for name in modules if name.startswith(("airflow_provider_kie.client", "airflow.triggers"))
+    ]
+
+
+def test_the_pytest_plugin_does_not_load_the_simulator() -> None:
+    code = "import sys, airflow_provider_kie.simulator.pytest_plugin; print('fastapi' in sys.modules)"
+    assert run_python(code) == "False"

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from importlib.metadata import entry_points, metadata
+from pathlib import Path
+from typing import Any
+
+import airflow
+import jsonschema
+import pytest
+
+import airflow_provider_kie
+from airflow_provider_kie.get_provider_info import get_provider_info
+from airflow_provider_kie.hooks.kie import KieHook
+
+INFO = get_provider_info()
+CONNECTION_TYPE = INFO["connection-types"][0]
+
+
+def schema(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(Path(airflow.__file__).with_name(name).read_text())
+    return loaded
+
+
+def test_the_info_is_what_airflows_own_schema_wants() -> None:
+    jsonschema.validate(INFO, schema("provider_info.schema.json"))
+
+
+def test_the_connection_type_is_what_the_stricter_schema_wants() -> None:
+    strict = schema("provider.yaml.schema.json")["properties"]["connection-types"]
+    if "conn-fields" not in strict["items"]["properties"]:
+        pytest.skip("this Airflow reads the form from the hook")
+    jsonschema.validate(INFO["connection-types"], strict)
+
+
+def test_airflow_finds_the_provider_by_its_entry_point_and_name() -> None:
+    (entry_point,) = [ep for ep in entry_points(group="apache_airflow_provider") if "kie" in ep.value]
+    assert entry_point.load() is get_provider_info
+    assert INFO["package-name"] == metadata("airflow-provider-kie")["Name"]
+
+
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
+def test_every_module_is_listed_once(kind: str) -> None:
+    package = importlib.import_module(f"airflow_provider_kie.{kind}")
+    public = [
+        name for _, name, _ in pkgutil.iter_modules(package.__path__) if name != "settings" and name[0] != "_"
+    ]
+    (entry,) = INFO[kind]
+    assert sorted(entry["python-modules"]) == sorted(f"airflow_provider_kie.{kind}.{name}" for name in public)
+    assert entry["integration-name"] in {
+        integration["integration-name"] for integration in INFO["integrations"]
+    }
+    for module in entry["python-modules"]:
+        importlib.import_module(module)
+
+
+def test_the_hook_is_the_connection_types() -> None:
+    assert CONNECTION_TYPE["hook-class-name"] == f"{KieHook.__module__}.{KieHook.__qualname__}"
+    assert CONNECTION_TYPE["connection-type"] == KieHook.conn_type
+    assert CONNECTION_TYPE["hook-name"] == KieHook.hook_name
+
+
+def test_the_form_of_airflow_3_1_agrees_with_the_data() -> None:
+    widgets = KieHook.get_connection_form_widgets()
+    assert list(widgets) == list(CONNECTION_TYPE["conn-fields"])
+    for name, field in CONNECTION_TYPE["conn-fields"].items():
+        widget = widgets[name]
+        assert widget.args == (field["label"],)
+        assert widget.kwargs["description"] == field["description"]
+        assert widget.field_class.__name__ == f"{field['schema']['type'][0].capitalize()}Field"
+    assert KieHook.get_ui_field_behaviour() == {
+        key.replace("-", "_"): value for key, value in CONNECTION_TYPE["ui-field-behaviour"].items()
+    }
+
+
+def test_airflow_shows_the_form_without_complaint() -> None:
+    from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+
+    (meta,) = [meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "kie"]
+    assert meta.hook_class_name == CONNECTION_TYPE["hook-class-name"]
+    assert meta.extra_fields is not None
+    assert list(meta.extra_fields) == ["upload_base_url", "timeout", "max_retries", "upload_retention_hours"]
+    assert meta.standard_fields is not None
+    assert meta.standard_fields.password is not None
+    assert meta.standard_fields.password.title == "API key"
+    assert meta.standard_fields.login is not None
+    assert meta.standard_fields.login.hidden
+
+
+def test_the_version_is_the_packages() -> None:
+    assert metadata("airflow-provider-kie")["Version"] == airflow_provider_kie.__version__
