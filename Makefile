@@ -5,12 +5,12 @@ LATEST := 3.3
 OLDEST := 3.1
 BIN := .venv-$(LATEST)/bin
 
-.PHONY: demo test lint types docs test-$(LATEST) test-$(OLDEST) pins clean
+.PHONY: demo test lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
 	$(BIN)/python scripts/demo.py
 
-test: lint types test-$(LATEST) test-$(OLDEST) docs
+test: lint types test-$(LATEST) test-$(OLDEST) docs docs-example
 
 lint: .venv-$(LATEST)/installed
 	$(BIN)/ruff check
@@ -31,6 +31,11 @@ test-$(OLDEST): .venv-$(OLDEST)/installed
 
 docs: .venv-$(LATEST)/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+
+# The test that the documentation shows, as its reader would run it.
+docs-example: .venv-$(LATEST)/installed
+	home=$$(mktemp -d) && AIRFLOW_HOME=$$home $(BIN)/python -m pytest --quiet docs/examples; \
+	  status=$$?; rm -rf $$home; exit $$status
 
 .venv-%/installed: requirements/airflow-%.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed here; set PYTHON=")'

@@ -33,7 +33,7 @@ class CreditsGoal:
         """
         try:
             number = math.nan if isinstance(threshold, bool) else float(threshold)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise ValueError(f"threshold must be a number of credits, not {threshold!r}")
@@ -51,4 +51,4 @@ class CreditsGoal:
         return balance >= self.threshold if self.condition == "at_least" else balance < self.threshold
 
     def __str__(self) -> str:
-        return f"{self.condition.replace('_', ' ')} {self.threshold:g}"
+        return f"{self.condition.replace('_', ' ')} {self.threshold:.15g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -62,7 +63,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     :return: Seconds from now, 0 or more; None where it is missing or unreadable.
     """
     value = headers.get("retry-after", "").strip()
-    if value.isdecimal():
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
         return float(value)
     try:
         moment = parsedate_to_datetime(value)

@@ -98,7 +98,7 @@ class KieClient:
         raise KieTransferError(f"download: redirected more than {MAX_REDIRECTS} times", transient=False)
 
     def close(self) -> None:
-        """Close the connections; running transfers end with a :class:`KieConnectionError`."""
+        """Close the connections; the client cannot be used again."""
         self._http.close()
 
     def __enter__(self) -> Self:

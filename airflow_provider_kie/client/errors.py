@@ -6,7 +6,7 @@ What can go wrong with kie.ai, as one tree of exceptions.
     KieError
     ├── KieConfigError (also ValueError)     our own settings are unusable; nothing was sent
     ├── KieAuthError                         401, 403: key missing or wrong
-    ├── KieInsufficientCreditsError          402, and every other code whose message says so
+    ├── KieInsufficientCreditsError          402, and 429, 430, 500 where the message says so
     ├── KieQuotaError                        433: the sub-key's usage cap is reached
     ├── KieValidationError                   400, 405, 413, 422, 451: the request itself is refused
     ├── KieNotFoundError                     404, 410: no such path, record or file
@@ -16,8 +16,8 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieUnavailableError        transient 455 maintenance, 500, 524, 550 and other 5xx
     │   └── KieGatewayError        transient something before kie.ai answered: a 5xx without kie.ai's JSON
     ├── KieConnectionError         transient no answer: refused, timed out, cut off
-    ├── KieTransferError           transient the bytes of a file did not arrive whole
-    └── KieResponseError                     an answer that is not what kie.ai documents
+    ├── KieTransferError           transient a file's bytes did not arrive whole, or (not transient) are refused
+    └── KieResponseError                     an answer that is not what kie.ai documents (cut-off JSON: transient)
         └── KieGatewayError
 
 *Transient* means that the same request may succeed later. What repeats a request, and when, is decided in

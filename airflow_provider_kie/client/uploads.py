@@ -130,7 +130,7 @@ def upload_base64(
     with source.open() as file:
         data = file.read(source.size + 1)
     if len(data) != source.size:
-        raise KieTransferError(f"{source.name}: changed while it was being read")
+        raise _changed(source)
     text = base64.b64encode(data).decode("ascii")
     receipt = client.send(calls.upload_base64(upload_path, file_name, text))
     return _checked(receipt, len(data)), hashlib.sha256(data).hexdigest()
@@ -152,7 +152,7 @@ class _HashingReader:
         grown = self.position > self._source.size
         shrunk = not chunk and size != 0 and self.position < self._source.size
         if grown or shrunk:
-            raise KieTransferError(f"{self._source.name}: changed while it was being sent")
+            raise _changed(self._source)
         return chunk
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
@@ -165,6 +165,11 @@ class _HashingReader:
 
     def tell(self) -> int:
         return self.position
+
+
+def _changed(source: FileSource) -> KieTransferError:
+    # Its announced size stays wrong however often it is sent; a retry of the task looks at it anew.
+    return KieTransferError(f"{source.name}: changed while it was being sent", transient=False)
 
 
 def _checked(receipt: UploadReceipt, sent: int) -> UploadReceipt:

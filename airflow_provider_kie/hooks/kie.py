@@ -229,7 +229,7 @@ class KieHook(BaseHook):
                 credits_ = client.send(calls.get_credits())
         except KieError as error:
             return False, str(error)
-        return True, f"kie.ai answers: the account has {credits_:g} credits."
+        return True, f"kie.ai answers: the account has {credits_:.15g} credits."
 
     # Airflow 3.1 reads the form from these two; from 3.2 on it reads the provider info instead.
 

@@ -60,5 +60,5 @@ class KieCreditsBranchOperator(BaseBranchOperator):
         with fail_without_retry():
             balance = KieHook(self.kie_conn_id).get_credits()
         met = goal.met_by(balance)
-        self.log.info("The balance of %g credits is %s%s", balance, "" if met else "not ", goal)
+        self.log.info("The balance of %.15g credits is %s%s", balance, "" if met else "not ", goal)
         return self.follow_task_ids_if_true if met else self.follow_task_ids_if_false

@@ -70,7 +70,7 @@ class KieCreditsSensor(BaseSensorOperator):
             self.log.warning("Asking for the balance failed, will ask again: %s", error)
             return PokeReturnValue(is_done=False)
         met = goal.met_by(balance)
-        self.log.info("The balance of %g credits is %s%s", balance, "" if met else "not yet ", goal)
+        self.log.info("The balance of %.15g credits is %s%s", balance, "" if met else "not yet ", goal)
         return PokeReturnValue(is_done=met, xcom_value=balance)
 
     def execute(self, context: Context) -> Any:
@@ -107,7 +107,7 @@ class KieCreditsSensor(BaseSensorOperator):
             if self.never_fail:
                 raise AirflowSkipException("Skipping because of never_fail.") from error
             raise
-        self.log.info("The balance is %g credits", balance)
+        self.log.info("The balance is %.15g credits", balance)
         return balance
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

@@ -13,7 +13,7 @@ from airflow_provider_kie.simulator import KieSimulator
 
 def main(argv: Sequence[str] | None = None) -> None:
     """
-    Serve until Ctrl-C or SIGTERM. What is printed can be given to ``eval``.
+    Serve until Ctrl-C or SIGTERM; the line that is printed connects an Airflow in another shell.
 
     :param argv: the arguments; by default those of the command line.
     :raises SystemExit: when the arguments are wrong or a port is busy.

@@ -91,7 +91,7 @@ class KieCreditsTrigger(BaseEventTrigger):
                 if self.goal.met_by(result):
                     yield TriggerEvent({"status": "success", "credits": result})
                     return
-                log.info("The balance of %g credits is not yet %s", result, self.goal)
+                log.info("The balance of %.15g credits is not yet %s", result, self.goal)
             elif result.transient or self.silent_fail:
                 log.warning("Asking for the balance failed, will ask again: %s", result)
             else:

@@ -53,20 +53,20 @@ def test_a_threshold_is_a_number_or_one_as_text(threshold: Any, number: float) -
     ],
 )
 def test_another_threshold_is_refused_and_shown(threshold: Any) -> None:
-    with pytest.raises(ValueError, match="^threshold must be a number of credits, not ") as caught:
+    with pytest.raises(ValueError, match=r"^threshold must be a number of credits, not ") as caught:
         CreditsGoal.parse(threshold)
     assert repr(threshold) in str(caught.value)
 
 
 @pytest.mark.parametrize("threshold", [10**400, -(10**400), "1" + "0" * 400], ids=["large", "small", "text"])
 def test_a_threshold_beyond_all_bounds_is_refused(threshold: Any) -> None:
-    with pytest.raises(ValueError, match="^threshold must be a number of credits, not "):
+    with pytest.raises(ValueError, match=r"^threshold must be a number of credits, not "):
         CreditsGoal.parse(threshold)
 
 
 @pytest.mark.parametrize("condition", ["", "above", "AT_LEAST", "at least", "below "])
 def test_another_condition_is_refused_and_the_allowed_ones_are_named(condition: str) -> None:
-    with pytest.raises(ValueError, match="^condition must be one of at_least, below; not '") as caught:
+    with pytest.raises(ValueError, match=r"^condition must be one of at_least, below; not '") as caught:
         CreditsGoal.parse(5, condition)
     assert repr(condition) in str(caught.value)
 

@@ -38,6 +38,15 @@ def memory() -> Iterator[MemoryFileSystem]:
     _empty(fs)
 
 
+@pytest.fixture
+def spools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, an empty one."""
+    folder = tmp_path / "spools"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
 def _empty(fs: MemoryFileSystem) -> None:
     fs.store.clear()
     fs.pseudo_dirs[:] = [""]
@@ -45,6 +54,13 @@ def _empty(fs: MemoryFileSystem) -> None:
 
 def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def write(target: LocalTarget | ObjectTarget, content: bytes, *, then: BaseException | None = None) -> None:
+    with target.writing() as sink:
+        sink.write(content)
+        if then:
+            raise then
 
 
 # Sources
@@ -144,13 +160,13 @@ def test_an_empty_path_is_refused(nothing: str, tmp_path: Path, monkeypatch: pyt
 
 def test_a_missing_source_is_named(tmp_path: Path) -> None:
     for missing in (tmp_path / "a.png", tmp_path / "no" / "a.png"):
-        with pytest.raises(FileNotFoundError, match="a.png"):
+        with pytest.raises(FileNotFoundError, match=r"a\.png"):
             open_source(str(missing))
 
 
 def test_a_dangling_link_is_a_missing_source(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
-    with pytest.raises(FileNotFoundError, match="a.png"):
+    with pytest.raises(FileNotFoundError, match=r"a\.png"):
         open_source(str(tmp_path / "a.png"))
 
 
@@ -204,9 +220,9 @@ def test_a_path_that_no_system_has_is_a_value_error(path: str) -> None:
 
 @pytest.mark.parametrize("url", ["nosuch://bucket/a.png", "s4://b/k"])
 def test_a_storage_that_airflow_does_not_know_is_a_value_error(url: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r".+"):
         open_source(url)
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r".+"):
         open_target(url, None, "a.png")
 
 
@@ -225,7 +241,7 @@ def test_an_object_is_a_source(memory: MemoryFileSystem, kind: Callable[[str], A
 
 
 def test_a_missing_object_is_named(memory: MemoryFileSystem) -> None:
-    with pytest.raises(FileNotFoundError, match="memory://bucket/a.png does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"memory://bucket/a\.png does not exist"):
         open_source("memory://bucket/a.png")
 
 
@@ -237,7 +253,7 @@ def test_a_folder_of_objects_is_no_source(memory: MemoryFileSystem) -> None:
 
 def test_an_empty_object_is_no_source(memory: MemoryFileSystem) -> None:
     memory.pipe("/bucket/a.png", b"")
-    with pytest.raises(ValueError, match="memory://bucket/a.png is empty"):
+    with pytest.raises(ValueError, match=r"memory://bucket/a\.png is empty"):
         open_source("memory://bucket/a.png")
 
 
@@ -358,9 +374,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(
     if old:
         (tmp_path / "a.png").write_bytes(old)
     with pytest.raises(type(error)) as caught:
-        with open_target(str(tmp_path / "a.png"), None, "x").writing() as sink:
-            sink.write(CONTENT)
-            raise error
+        write(open_target(str(tmp_path / "a.png"), None, "x"), CONTENT, then=error)
     assert caught.value is error
     assert files_in(tmp_path) == (["a.png"] if old else [])
     assert not old or (tmp_path / "a.png").read_bytes() == old
@@ -414,8 +428,7 @@ def test_a_pipe_or_device_as_destination_is_not_replaced_by_a_file(tmp_path: Pat
     # Whoever names /dev/null as root would lose it.
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises((OSError, ValueError)):
-        with open_target(str(tmp_path / "pipe"), None, "x").writing() as sink:
-            sink.write(CONTENT)
+        write(open_target(str(tmp_path / "pipe"), None, "x"), CONTENT)
     assert (tmp_path / "pipe").is_fifo()
 
 
@@ -432,7 +445,9 @@ def chunk():
 with LocalTarget(Path(sys.argv[1])).writing() as sink:
 {textwrap.indent(textwrap.dedent(body), "    ")}
 """
-    return subprocess.Popen([sys.executable, "-c", code, str(path)], stderr=subprocess.PIPE)
+    # Measuring coverage would leave half a data file behind.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    return subprocess.Popen([sys.executable, "-c", code, str(path)], stderr=subprocess.PIPE, env=env)
 
 
 @pytest.mark.parametrize("old", [None, b"old"], ids=["new", "old"])
@@ -509,9 +524,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(small_disk: Path) -> None:
     (small_disk / "a.png").write_bytes(b"old")
     with pytest.raises(OSError, match="No space left on device"):
-        with open_target(str(small_disk / "a.png"), None, "x").writing() as sink:
-            for _ in range(20):
-                sink.write(bytes(100_000))
+        write(open_target(str(small_disk / "a.png"), None, "x"), bytes(2_000_000))
     assert (small_disk / "a.png").read_bytes() == b"old"
     assert files_in(small_disk) == ["a.png"]
 
@@ -582,24 +595,17 @@ def test_an_object_target_tells_the_size_of_what_is_there(memory: MemoryFileSyst
     assert target.size() == len(CONTENT)
 
 
-def test_until_the_end_a_reader_sees_the_old_object(memory: MemoryFileSystem) -> None:
+def test_until_the_end_a_reader_sees_the_old_object(memory: MemoryFileSystem, spools: Path) -> None:
     memory.pipe("/bucket/a.png", b"old")
     with open_target("memory://bucket/a.png", None, "x").writing() as sink:
         sink.write(CONTENT)
         sink.flush()
         assert memory.cat("/bucket/a.png") == b"old"
         assert memory.find("/bucket") == ["/bucket/a.png"]
+        assert len(files_in(spools)) == 1
     assert memory.cat("/bucket/a.png") == CONTENT
     assert memory.find("/bucket") == ["/bucket/a.png"]
-
-
-@pytest.fixture
-def spools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files, an empty one."""
-    folder = tmp_path / "spools"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
+    assert files_in(spools) == []
 
 
 @pytest.mark.parametrize("error", ENDS, ids=lambda error: type(error).__name__)
@@ -610,10 +616,7 @@ def test_a_failure_leaves_the_object_that_was_there_and_nothing_else(
     if old:
         memory.pipe("/bucket/a.png", old)
     with pytest.raises(type(error)) as caught:
-        with open_target("memory://bucket/a.png", None, "x").writing() as sink:
-            sink.write(CONTENT)
-            assert len(files_in(spools)) == 1
-            raise error
+        write(open_target("memory://bucket/a.png", None, "x"), CONTENT, then=error)
     assert caught.value is error
     assert memory.find("/bucket") == (["/bucket/a.png"] if old else [])
     assert not old or memory.cat("/bucket/a.png") == old
@@ -629,7 +632,6 @@ def test_a_storage_that_refuses_the_object_keeps_the_old_one(
     memory.pipe("/bucket/a.png", b"old")
     monkeypatch.setattr(MemoryFileSystem, "put_file", refuse)
     with pytest.raises(PermissionError, match="access denied"):
-        with open_target("memory://bucket/a.png", None, "x").writing() as sink:
-            sink.write(CONTENT)
+        write(open_target("memory://bucket/a.png", None, "x"), CONTENT)
     assert memory.cat("/bucket/a.png") == b"old"
     assert files_in(spools) == []

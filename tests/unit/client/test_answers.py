@@ -24,8 +24,8 @@ from airflow_provider_kie.client.errors import (
 )
 
 UNAUTHORIZED = (
-    "Unauthorized \u2013 Authentication failed. Please check that your Authorization and Content-Type headers "
-    "are correctly set."
+    "Unauthorized \u2013 Authentication failed. Please check that your Authorization and Content-Type "
+    "headers are correctly set."
 )
 NO_HEADERS = httpx.Headers()
 

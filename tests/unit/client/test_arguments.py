@@ -17,7 +17,7 @@ def test_a_choice_is_given_back(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "AUTO", "auto ", "ftp", "aut"])
 def test_another_choice_is_refused_and_the_allowed_ones_are_named(value: str) -> None:
-    with pytest.raises(ValueError, match="^method must be one of auto, stream; not '") as caught:
+    with pytest.raises(ValueError, match=r"^method must be one of auto, stream; not '") as caught:
         check_choice("method", value, ("auto", "stream"))
     assert repr(value) in str(caught.value)
 
@@ -82,19 +82,19 @@ def test_an_upload_path_loses_the_slashes_at_its_ends(given: str, clean: str) ->
 
 @pytest.mark.parametrize("path", ["", "/", "//", " ", " / "])
 def test_an_empty_upload_path_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="^upload_path "):
+    with pytest.raises(ValueError, match=r"^upload_path "):
         clean_upload_path(path)
 
 
 @pytest.mark.parametrize("path", ["..", "a/../b", "/../a", "a/..", ".", "a/./b", "a//b"])
 def test_an_upload_path_that_leaves_its_place_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="^upload_path must have no empty part"):
+    with pytest.raises(ValueError, match=r"^upload_path must have no empty part"):
         clean_upload_path(path)
 
 
 @pytest.mark.parametrize("path", ["a\\b", "\\", "a\nb", "a\x00", "\x1fa", "a\x7f", "a\x85b"])
 def test_an_upload_path_with_backslash_or_control_character_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="^upload_path must have no backslash and no control character"):
+    with pytest.raises(ValueError, match=r"^upload_path must have no backslash and no control character"):
         clean_upload_path(path)
 
 
@@ -107,5 +107,5 @@ def test_a_plain_file_name_is_given_back(name: str) -> None:
     "name", ["", ".", "..", "a/b", "/a", "a/", "a\\b", "..\\a", "a\nb", "a\x00", "\x7f", "a\x9fb"]
 )
 def test_a_file_name_that_is_not_plain_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="^file_name must be a plain name"):
+    with pytest.raises(ValueError, match=r"^file_name must be a plain name"):
         clean_file_name(name)

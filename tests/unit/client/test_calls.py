@@ -66,30 +66,21 @@ def test_each_call_is_what_kie_ai_documents(call: Call[Any], sent: tuple[Any, ..
     assert call.parse is parse
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        calls.get_credits(),
-        calls.get_download_url("u"),
-        calls.upload_stream("p", PART),
-        calls.upload_base64("p", "n", "d"),
-        calls.upload_url("p", "n", "u"),
-    ],
-    ids=lambda call: call.name,
-)
-def test_what_is_free_is_repeatable(call: Call[Any]) -> None:
-    assert call.repeatable
+ALL: list[Call[Any]] = [
+    calls.get_credits(),
+    calls.get_download_url("u"),
+    calls.upload_stream("p", PART),
+    calls.upload_base64("p", "n", "d"),
+    calls.upload_url("p", "n", "u"),
+]
+
+
+def test_what_is_free_is_repeatable() -> None:
+    assert all(call.repeatable for call in ALL)
 
 
 def test_calls_have_names_of_their_own() -> None:
-    made = [
-        calls.get_credits(),
-        calls.get_download_url("u"),
-        calls.upload_stream("p", PART),
-        calls.upload_base64("p", "n", "d"),
-        calls.upload_url("p", "n", "u"),
-    ]
-    assert len({call.name for call in made}) == len(made)
+    assert len({call.name for call in ALL}) == len(ALL)
 
 
 def test_a_call_cannot_be_changed() -> None:

@@ -31,7 +31,7 @@ def test_the_key_is_not_shown() -> None:
     "key", ["", "a key", " a-key", "a-key\n", "a\tkey", "a-\u043a\u0435\u0443", "\x7f", "a\x00"]
 )
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(KieConfigError, match="^api_key: ") as caught:
+    with pytest.raises(KieConfigError, match=r"^api_key: ") as caught:
         KieSettings(api_key=key)
     assert key.strip() == "" or key.strip() not in str(caught.value)
 

