@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     Location = str | os.PathLike[str] | ObjectStoragePath
 
+# Stores that show an object when the last byte of its upload has arrived, and never before. Elsewhere an
+# upload gets a name of its own first.
+_WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
+
 
 @dataclass(frozen=True)
 class LocalSource:
@@ -100,7 +104,7 @@ class LocalTarget:
         A reader of the target sees the old file or the whole new one, after a kill too.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.parent / f".kie-{uuid.uuid4().hex}.part"
+        part = self.path.parent / _part_name()
         try:
             with part.open("xb") as file:
                 yield file
@@ -137,10 +141,28 @@ class ObjectTarget:
         with tempfile.NamedTemporaryFile(prefix="kie-", suffix=".part") as spool:
             yield cast("BinaryIO", spool)
             spool.flush()
-            self.path.fs.put_file(spool.name, self.path.path)
+            _publish(spool.name, self.path)
 
     def __str__(self) -> str:
         return self.shown
+
+
+def _publish(spool: str, path: ObjectStoragePath) -> None:
+    if path.protocol in _WHOLE_OR_NOTHING:
+        path.fs.put_file(spool, path.path)
+        return
+    part = f"{path.path.rpartition('/')[0]}/{_part_name()}"
+    try:
+        path.fs.put_file(spool, part)
+        path.fs.mv(part, path.path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            path.fs.rm_file(part)
+        raise
+
+
+def _part_name() -> str:
+    return f".kie-{uuid.uuid4().hex}.part"
 
 
 def open_target(destination: Location, conn_id: str | None, default_name: str) -> LocalTarget | ObjectTarget:
@@ -152,13 +174,17 @@ def open_target(destination: Location, conn_id: str | None, default_name: str) -
     :param conn_id: Airflow connection of the object storage.
     :param default_name: The file's name where the destination is a folder.
     :return: The target; nothing has been created yet.
+    :raises FileExistsError: A folder, pipe or device has the file's name.
     :raises ValueError: It is empty, or of a storage that Airflow does not know.
     """
     shown = str(destination)
     is_folder = shown.endswith("/")
     path = _locate(destination, conn_id)
     if isinstance(path, Path):
-        return LocalTarget(path / default_name if is_folder or path.is_dir() else path)
+        path = path / default_name if is_folder or path.is_dir() else path
+        if path.exists() and not path.is_file():
+            raise FileExistsError(f"{path} is there and no regular file; it is not replaced")
+        return LocalTarget(path)
     # Listings are cached per process, and others write to the same storage.
     path.fs.invalidate_cache()
     if is_folder or path.fs.isdir(path.path):
@@ -193,7 +219,10 @@ def _path_of_file_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise ValueError(f"{url} names another host; a file:// URL is of this worker: file:///path")
-    return url2pathname(url.removeprefix("file://").removeprefix("localhost"))
+    path = url2pathname(url.removeprefix("file://").removeprefix("localhost"))
+    if not path:
+        raise ValueError("the path is empty")
+    return path
 
 
 def _local_source(path: Path) -> LocalSource:

@@ -67,9 +67,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        return max(0.0, moment.timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def _load(call: Call[Any], status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _load(call: Call[Any], status: int, headers: Mapping[str, str], body: bytes)
 
 def _code(answer: Mapping[str, Any]) -> int | None:
     code = answer.get("code")
-    if isinstance(code, str) and code.isdecimal():
+    if isinstance(code, str) and re.fullmatch(r"[0-9]{1,4}", code):
         code = int(code)
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 

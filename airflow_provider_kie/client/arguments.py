@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_kie.client.urls import is_http_url
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> str:
@@ -51,7 +51,7 @@ def clean_upload_path(upload_path: str) -> str:
     :raises ValueError: It is empty, or no plain path.
     """
     stripped = upload_path.strip("/")
-    if not stripped:
+    if not stripped.strip("/ "):
         raise ValueError("upload_path is empty: name a folder, such as 'images/nightly'")
     if "\\" in stripped or _CONTROL.search(stripped):
         raise ValueError("upload_path must have no backslash and no control character")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from tenacity import AsyncRetrying, Retrying
@@ -20,6 +21,7 @@ from airflow_provider_kie.client.calls import Call
 from airflow_provider_kie.client.errors import KieConnectionError, KieResponseError, KieTransferError
 from airflow_provider_kie.client.retries import retry_policy
 from airflow_provider_kie.client.settings import KieSettings
+from airflow_provider_kie.client.urls import is_loopback
 
 T = TypeVar("T")
 
@@ -69,7 +71,7 @@ class KieClient:
             for chunk in response.iter_bytes():
                 body += chunk
                 _check_length(call, body)
-        return read_answer(call, response.status_code, response.headers, bytes(body))
+        return read_answer(call, response.status_code, response.headers, _without_key(self.settings, body))
 
     @contextmanager
     def open_file(self, file_url: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
@@ -147,7 +149,7 @@ class AsyncKieClient:
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     _check_length(call, body)
-        return read_answer(call, response.status_code, response.headers, bytes(body))
+        return read_answer(call, response.status_code, response.headers, _without_key(self.settings, body))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -175,7 +177,21 @@ def _client_options(settings: KieSettings) -> dict[str, Any]:
         "verify": _ssl_context(),
         # A redirected call would carry the key to a host nobody configured.
         "follow_redirects": False,
+        # A proxy for everything has no business with loopback, where the key goes in clear.
+        "mounts": {f"all://{host}": None for host in _loopback_hosts(settings)},
     }
+
+
+def _loopback_hosts(settings: KieSettings) -> set[str]:
+    hosts = {urlsplit(url).hostname or "" for url in (settings.base_url, settings.upload_base_url)}
+    return {f"[{host}]" if ":" in host else host for host in hosts if is_loopback(host)}
+
+
+def _without_key(settings: KieSettings, body: bytearray) -> bytes:
+    """Take the key out of an answer that repeats it: what is quoted of answers ends up in logs."""
+    return (
+        bytes(body).replace(settings.api_key.encode(), b"***") if len(settings.api_key) > 7 else bytes(body)
+    )
 
 
 @contextmanager
@@ -202,14 +218,14 @@ def _connection_errors(name: str) -> Iterator[None]:
     """Turn httpx's errors into ours; their messages name no URL."""
     try:
         yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
+        raise KieTransferError(f"{name}: sent to something that is no http(s) URL", transient=False) from None
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise KieConnectionError(f"{name}: cannot connect: {_reason(error)}", never_sent=True) from error
     except httpx.TimeoutException as error:
         raise KieConnectionError(f"{name}: no byte came or went in time: {_reason(error)}") from error
     except (httpx.RequestError, httpx.StreamError) as error:
         raise KieConnectionError(f"{name}: the connection broke: {_reason(error)}") from error
-    except httpx.InvalidURL:
-        raise KieTransferError(f"{name}: sent to something that is no URL", transient=False) from None
 
 
 def _reason(error: Exception) -> str:
@@ -230,7 +246,7 @@ class _HideLinks(logging.Filter):
                 f"{arg.scheme}://{arg.host}/..." if isinstance(arg, httpx.URL) else arg for arg in record.args
             )
         elif record.name.startswith("httpcore"):
-            record.msg = re.sub(r"(?i)(b'location', b')[^']*", r"\1...", record.getMessage())
+            record.msg = re.sub(r"(?i)(b'location', b)(['\"]).*?\2\)", r"\1'...')", record.getMessage())
             record.args = ()
         return True
 

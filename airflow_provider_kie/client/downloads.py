@@ -118,6 +118,7 @@ class _Download:
     def _start_over(self) -> None:
         self.received = 0
         self.etag: str | None = None
+        self.total: int | None = None
         self.sha256 = hashlib.sha256()
         self.sink.seek(0)
         self.sink.truncate()
@@ -136,21 +137,30 @@ class _Download:
             raise self._refusal(response)
         if self.received:
             self._start_over()
-        if response.headers.get("content-encoding", "identity") != "identity":
-            # Asked for plain bytes and got compressed ones: they are decoded, but then neither the length
-            # nor a range speaks of what is written.
+        if self._is_encoded(response):
             return None
-        etag = response.headers.get("etag", "")
-        self.etag = etag if etag.startswith('"') else None
+        self.etag = _strong_etag(response)
         length = response.headers.get("content-length", "")
-        return int(length) if length.isdecimal() else None
+        self.total = int(length) if length.isdecimal() else None
+        return self.total
+
+    def _is_encoded(self, response: httpx.Response) -> bool:
+        """Tell whether plain bytes were asked for, and compressed ones came that httpx unpacks."""
+        encoding = response.headers.get("content-encoding", "").lower() or "identity"
+        if encoding not in ("identity", "gzip", "deflate"):
+            raise KieTransferError(f"download: the bytes come encoded as {encoding!r}", transient=False)
+        return bool(encoding != "identity")
 
     def _accept_range(self, response: httpx.Response) -> int:
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("content-range", ""))
-        if not match or int(match[1]) != self.received or not self.received:
+        match = re.fullmatch(
+            r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", response.headers.get("content-range", "")
+        )
+        total = int(match[2]) if match and int(match[1]) == self.received else None
+        same_file = _strong_etag(response) in (self.etag, None) and total in (self.total or total, None)
+        if not self.received or total is None or not same_file or self._is_encoded(response):
             self._start_over()
             raise KieTransferError("download: the host answered with another range than was asked for")
-        return int(match[2])
+        return total
 
     def _refusal(self, response: httpx.Response) -> KieError:
         status = response.status_code
@@ -173,3 +183,8 @@ class _Download:
         if status >= 500:
             return KieUnavailableError(f"{said}.", code=status, retry_after=wait)
         return KieTransferError(f"{said}: it refuses the file.", code=status, transient=False)
+
+
+def _strong_etag(response: httpx.Response) -> str | None:
+    etag = response.headers.get("etag", "")
+    return etag if etag.isascii() and etag.startswith('"') else None

@@ -16,8 +16,8 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieUnavailableError        transient 455 maintenance, 500, 524, 550 and other 5xx
     │   └── KieGatewayError        transient something before kie.ai answered: a 5xx without kie.ai's JSON
     ├── KieConnectionError         transient no answer: refused, timed out, cut off
-    ├── KieTransferError           transient a file's bytes did not arrive whole, or (not transient) are refused
-    └── KieResponseError                     an answer that is not what kie.ai documents (cut-off JSON: transient)
+    ├── KieTransferError           transient a file did not arrive whole, or (not transient) is refused
+    └── KieResponseError                     not an answer that kie.ai documents; transient if it is a 2xx
         └── KieGatewayError
 
 *Transient* means that the same request may succeed later. What repeats a request, and when, is decided in
@@ -169,7 +169,7 @@ _BY_HUNDRED: dict[int, type[KieError]] = {4: KieValidationError, 5: KieUnavailab
 
 # Code 500 and, on the legacy host, 429 are also how kie.ai says that the credits are used up.
 _SAYS_NO_CREDITS = re.compile(
-    r"insufficient[\w ]{0,20}\b(credit|balance)"
+    r"(insufficient|not (have )?enough)[\w ]{0,20}\b(credit|balance)"
     r"|\b(credits?|balance)\b[\w ]{0,20}(insufficient|not enough|exhausted)"
     r"|exhausted times",
     re.IGNORECASE,
@@ -200,6 +200,7 @@ def quote(text: str) -> str:
     :param text: Text as it came from outside; a link in it may be a signed one, so it is cut to its scheme.
     :return: The quotable text.
     """
-    printable = "".join(char if char.isprintable() else " " for char in text[: 20 * QUOTE_LIMIT])
-    without_links = re.sub(r"(https?:)(\\?/){2}[^\s\"'<>]+", r"\1//...", " ".join(printable.split()))
-    return without_links if len(without_links) <= QUOTE_LIMIT else without_links[: QUOTE_LIMIT - 3] + "..."
+    without_links = re.sub(r"(https?:)[^\s\"<>]+", r"\1//...", text[: 20 * QUOTE_LIMIT], flags=re.IGNORECASE)
+    printable = "".join(char if char.isprintable() else " " for char in without_links)
+    line = " ".join(printable.split())
+    return line if len(line) <= QUOTE_LIMIT else line[: QUOTE_LIMIT - 3] + "..."

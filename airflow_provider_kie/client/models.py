@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -135,7 +136,7 @@ def parse_credits(data: Any) -> float:
     if isinstance(data, int | float | str) and not isinstance(data, bool):
         try:
             credits_ = float(data)
-        except ValueError:
+        except (ValueError, OverflowError):
             credits_ = math.nan
         if math.isfinite(credits_):
             return credits_
@@ -210,10 +211,11 @@ def _as_utc(moment: str) -> str:
 
 
 def _parse_time(moment: str) -> pendulum.DateTime:
+    # pendulum also reads "now", times without a date, durations; kie.ai sends none of these.
     try:
-        parsed = pendulum.parse(moment)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, pendulum.DateTime):
-        raise KieResponseError("the upload's answer has a time that is not ISO 8601")
-    return parsed.in_timezone("UTC")
+        parsed = pendulum.parse(moment) if re.match(r"\d{4}-\d\d-\d\d[T ]", moment) else None
+        if isinstance(parsed, pendulum.DateTime):
+            return parsed.in_timezone("UTC")
+    except (ValueError, OverflowError):
+        pass
+    raise KieResponseError("the upload's answer has a time that is not ISO 8601")

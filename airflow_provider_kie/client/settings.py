@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from airflow_provider_kie.client.errors import KieConfigError
-from airflow_provider_kie.client.urls import authority, is_loopback
+from airflow_provider_kie.client.urls import authority, is_http_url, is_loopback
 
 API_BASE_URL = "https://api.kie.ai"
 UPLOAD_BASE_URL = "https://kieai.redpandaai.co"
@@ -44,13 +43,11 @@ class KieSettings:
             raise KieConfigError("api_key: has white space or characters that no key has; paste it again")
         _check_base_url("base_url", self.base_url)
         _check_base_url("upload_base_url", self.upload_base_url)
-        _check_number("timeout", self.timeout, "a positive number of seconds", above=0)
-        _check_number("max_retries", self.max_retries, "a whole number of 0 or more", above=-1)
+        _check_number("timeout", self.timeout, "seconds", above=0, at_most=86_400)
+        _check_number("max_retries", self.max_retries, "retries", above=-1, at_most=100)
         if self.max_retries != int(self.max_retries):
             raise KieConfigError(f"max_retries: must be a whole number, not {self.max_retries!r}")
-        _check_number(
-            "upload_retention_hours", self.upload_retention_hours, "a positive number of hours", above=0
-        )
+        _check_number("upload_retention_hours", self.upload_retention_hours, "hours", above=0, at_most=87_600)
 
     def is_uploaded_file(self, file_url: str) -> bool:
         """
@@ -64,20 +61,17 @@ class KieSettings:
 
 def _check_base_url(name: str, url: str) -> None:
     # The value is left out of the messages: what someone pasted here by mistake may be a secret.
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise KieConfigError(f"{name}: is not a URL; it looks like {API_BASE_URL}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not is_http_url(url):
         raise KieConfigError(f"{name}: is not an https URL; it looks like {API_BASE_URL}")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    parts = urlsplit(url)
+    if "@" in parts.netloc or "?" in url or "#" in url:
         raise KieConfigError(f"{name}: must hold no user, password, query or fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise KieConfigError(f"{name}: must be https (http on loopback only): the key is sent there")
 
 
-def _check_number(name: str, value: float, wanted: str, *, above: float) -> None:
+def _check_number(name: str, value: float, unit: str, *, above: float, at_most: float) -> None:
     usable = isinstance(value, int | float) and not isinstance(value, bool)
-    if not usable or not math.isfinite(value) or value <= above:
-        raise KieConfigError(f"{name}: must be {wanted}, not {value!r}")
+    if not usable or not above < value <= at_most:
+        least = "more than 0" if above == 0 else "0 or more"
+        raise KieConfigError(f"{name}: must be {least} and at most {at_most} {unit}, not {value!r:.40}")

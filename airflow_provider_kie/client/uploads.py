@@ -78,9 +78,13 @@ def unique_file_name(name: str) -> str:
     :param name: Name of the source; its end stays, with the extension.
     :return: The unique name, in characters that need no escaping in a URL.
     """
-    end = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[-100:].lstrip(".-")
+    stem, suffix = (
+        re.sub(r"[^A-Za-z0-9._-]+", "-", part)
+        for part in (PurePosixPath(name).stem, PurePosixPath(name).suffix)
+    )
+    stem = stem[-80:].strip(".-")
     unique = uuid.uuid4().hex
-    return f"{unique}-{end}" if PurePosixPath(end).stem else unique + PurePosixPath(name).suffix
+    return f"{unique}-{stem}{suffix[:20]}" if stem else f"{unique}{suffix[:20]}"
 
 
 def upload_stream(

@@ -17,9 +17,12 @@ def is_http_url(text: str) -> bool:
     :param text: Anything.
     :return: True if so.
     """
+    # urlsplit drops what cannot be printed, so that it would approve another URL than is sent later.
+    if not text.isprintable() or text != text.strip():
+        return False
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("http", "https") and parts.port != 0 and _is_host(parts.hostname or "")
     except ValueError:
         return False
 
@@ -37,6 +40,13 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+def _is_host(host: str) -> bool:
+    # DNS has no empty label and none over 63 characters; asked for one, Python raises a UnicodeError.
+    return ":" in host or all(
+        0 < len(label) <= 63 and " " not in label for label in host.removesuffix(".").split(".")
+    )
+
+
 def without_query(url: str) -> str:
     """
     Take off a URL what may be a signature.
@@ -52,10 +62,11 @@ def authority(url: str) -> str:
     Give the host of a URL, with the port where it is not the scheme's own.
 
     :param url: URL.
-    :return: Such as ``kieai.redpandaai.co`` or ``127.0.0.1:8765``.
+    :return: Such as ``kieai.redpandaai.co``, ``127.0.0.1:8765`` or ``[::1]:8765``.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
     default = {"https": 443, "http": 80}.get(parts.scheme)
     return host if parts.port in (None, default) else f"{host}:{parts.port}"
 
@@ -69,7 +80,7 @@ def file_name_of(url: str) -> str:
         bytes with the extension kept; ``file`` if nothing is left.
     """
     last = unquote(urlsplit(url).path.rpartition("/")[2])
-    safe = re.sub(r"[\x00-\x1f\x7f/\\]+", "_", last).lstrip(".").strip()
+    safe = re.sub(r"[\x00-\x1f\x7f-\x9f/\\]+", "_", last).lstrip(". ").rstrip()
     if len(safe.encode()) > NAME_LIMIT:
         suffix = PurePosixPath(safe).suffix
         suffix = suffix if len(suffix.encode()) < NAME_LIMIT // 2 else ""

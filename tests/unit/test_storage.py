@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from airflow_provider_kie.storage import (
     LocalSource,
@@ -635,3 +635,22 @@ def test_a_storage_that_refuses_the_object_keeps_the_old_one(
         write(open_target("memory://bucket/a.png", None, "x"), CONTENT)
     assert memory.cat("/bucket/a.png") == b"old"
     assert files_in(spools) == []
+
+
+@pytest.mark.parametrize("old", [None, b"old"], ids=["new", "old"])
+def test_a_storage_that_breaks_in_the_middle_keeps_the_old_object(
+    memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
+    if old:
+        memory.pipe("/bucket/a.png", old)
+
+    def write_half(self: MemoryFile, data: bytes) -> int:
+        written(self, data[: len(data) // 2])
+        raise OSError(104, "Connection reset by peer")
+
+    written = MemoryFile.write
+    monkeypatch.setattr(MemoryFile, "write", write_half, raising=False)
+    with pytest.raises(OSError, match="Connection reset by peer"):
+        write(open_target("memory://bucket/a.png", None, "x"), CONTENT)
+    assert memory.exists("/bucket/a.png") is bool(old)
+    assert not old or memory.cat("/bucket/a.png") == old

@@ -187,7 +187,11 @@ def test_what_is_no_json_object_is_an_error_and_may_be_passing(body: bytes) -> N
     assert len(str(error)) <= 300 + len("credits: HTTP 200 with an answer that is no JSON object: ")
 
 
-@pytest.mark.parametrize("data", [b"1" + b"0" * 400, b"-1" + b"0" * 400, b"1e999", b"-Infinity", b"NaN"])
+@pytest.mark.parametrize(
+    "data",
+    [b"1" + b"0" * 400, b"-1" + b"0" * 400, b"1e999", b"-Infinity", b"NaN"],
+    ids=["large", "small", "exponent", "infinite", "nan"],
+)
 def test_a_number_beyond_all_bounds_is_an_error(data: bytes) -> None:
     assert type(error_of(b'{"code":200,"data":' + data + b"}")) is KieResponseError
 
@@ -246,7 +250,7 @@ def test_an_error_from_parsing_names_the_call_and_has_no_cause_that_shows_more()
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("0", 0), ("5", 5), (" 7 ", 7), ("120", 120), ("86400", 86400), ("9" * 400, float("inf"))],
+    [("0", 0), ("5", 5), (" 7 ", 7), ("1.5", 1.5), ("120", 120), ("86400", 86400), ("9" * 400, float("inf"))],
 )
 def test_retry_after_in_seconds(value: str, seconds: float) -> None:
     assert retry_after(httpx.Headers({"Retry-After": value})) == seconds
@@ -270,6 +274,9 @@ def test_retry_after_in_the_past_is_now(value: str) -> None:
     [
         "",
         "-5",
+        "-1.5",
+        "1.5.5",
+        "1e3",
         "soon",
         "nan",
         "inf",

@@ -485,20 +485,6 @@ def test_what_the_reader_of_a_file_raises_goes_through_unchanged() -> None:
     assert response.is_closed
 
 
-def test_closing_the_client_ends_a_running_transfer_with_a_connection_error() -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-
-    def close_and_read() -> None:
-        with client.open_file(host.url) as response:
-            client.close()
-            response.read()
-
-    with serve(head + b"x" * 1000) as host:
-        client = KieClient(settings_of())
-        with pytest.raises(KieConnectionError):
-            close_and_read()
-
-
 def test_a_client_is_closed_at_the_end_of_its_block() -> None:
     with KieClient(settings_of()) as client:
         pass

@@ -110,7 +110,7 @@ def header(request: str, name: str) -> str | None:
     return None
 
 
-def wire(body: bytes = b"", http: str = "200 OK", **headers: str | None) -> bytes:
+def wire(body: bytes = b"", http: str = "200 OK", /, **headers: str | None) -> bytes:
     named: dict[str, str | None] = {"Content-Length": str(len(body)), "Connection": "close"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
     lines = "".join(f"{name}: {value}\r\n" for name, value in named.items() if value is not None)
@@ -291,7 +291,7 @@ def test_a_part_that_ends_early_is_not_taken_for_the_rest() -> None:
 
 
 def test_a_range_that_is_no_longer_there_begins_anew() -> None:
-    with serve(cut(), wire(http="416 Range Not Satisfiable"), whole()) as host:
+    with serve(cut(), wire(b"", "416 Range Not Satisfiable"), whole()) as host:
         assert fetch(host) == received_of(CONTENT)
         assert host.ranges() == [None, f"bytes={HALF}-", None]
 
@@ -379,7 +379,7 @@ def test_broken_compression_is_a_kie_error() -> None:
 )
 def test_a_refusal_of_the_file_host_is_an_error(status: str, kind: type[KieError], transient: bool) -> None:
     length = None if status[:3] in ("204", "304") else "0"
-    with serve(*[wire(http=status, Content_Length=length, Retry_After="3")] * 2) as host:
+    with serve(*[wire(b"", status, Content_Length=length, Retry_After="3")] * 2) as host:
         error = failure(host, max_retries=0)
         assert (type(error), error.code, error.transient) == (kind, int(status[:3]), transient)
         assert error.retry_after == (3 if transient else None)
@@ -434,7 +434,7 @@ def test_an_expired_link_is_asked_for_anew(status: str) -> None:
 
 def test_a_link_that_expires_in_the_middle_is_asked_for_anew_and_the_transfer_goes_on() -> None:
     with serve() as host:
-        host.answers += [host.sign(), cut(), wire(http="403 Forbidden"), host.sign(), rest()]
+        host.answers += [host.sign(), cut(), wire(b"", "403 Forbidden"), host.sign(), rest()]
         assert fetch(host, signed=True) == received_of(CONTENT)
         assert host.ranges() == [None, None, f"bytes={HALF}-", None, f"bytes={HALF}-"]
 
@@ -448,7 +448,7 @@ def test_a_link_that_is_good_is_kept_after_a_cut() -> None:
 
 def test_links_that_are_always_expired_are_an_error_after_the_last_try() -> None:
     with serve() as host:
-        host.answers += [host.sign(), wire(http="403 Forbidden")] * 9
+        host.answers += [host.sign(), wire(b"", "403 Forbidden")] * 9
         error = failure(host, signed=True, max_retries=2)
         assert (type(error), error.code) == (KieTransferError, 403)
         assert len(host.requests) == 6
@@ -484,12 +484,12 @@ def test_a_link_that_is_none_is_an_error() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        wire(http="403 Forbidden"),
-        wire(http="500 Internal Server Error"),
+        wire(b"", "403 Forbidden"),
+        wire(b"", "500 Internal Server Error"),
         cut(),
         b"",
-        wire(http="404 Not Found"),
-        wire(http="302 Found", Location="http://[::1/?s3cret"),
+        wire(b"", "404 Not Found"),
+        wire(b"", "302 Found", Location="http://[::1/?s3cret"),
         whole(b"no gzip", Content_Encoding="gzip"),
     ],
     ids=["expired", "failing", "cut", "hung-up", "missing", "redirected", "garbled"],
@@ -510,7 +510,7 @@ def test_the_signed_link_is_in_no_message_and_no_log(answer: bytes, caplog: pyte
 
 def test_retries_are_at_most_as_many_as_configured_and_logged() -> None:
     for max_retries in (0, 1, 3):
-        with serve(*[wire(http="503 Service Unavailable")] * 9) as host:
+        with serve(*[wire(b"", "503 Service Unavailable")] * 9) as host:
             failure(host, max_retries=max_retries)
             assert len(host.requests) == max_retries + 1
 

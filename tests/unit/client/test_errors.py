@@ -187,7 +187,7 @@ def test_errors_survive_pickling(error: KieError) -> None:
         ("Unauthorized \u2013 no", "Unauthorized \u2013 no"),
         ("get https://h/p?sig=s3cret, please", "get https://... please"),
         ('{"data":"http://h/p?sig=s3cret"}', '{"data":"http://..."}'),
-        (r"{'data':'https:\/\/h\/p?sig=s3cret'}", "{'data':'https://...'}"),
+        (r'{"data":"https:\/\/h\/p?sig=s3cret"}', '{"data":"https://..."}'),
     ],
 )
 def test_a_quote_is_one_line_without_links(text: str, quoted: str) -> None:
