@@ -5,12 +5,15 @@ LATEST := 3.3
 OLDEST := 3.1
 BIN := .venv-$(LATEST)/bin
 
-.PHONY: demo test lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
+.PHONY: demo test checks lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
 	$(BIN)/python scripts/demo.py
 
-test: lint types test-$(LATEST) test-$(OLDEST) docs docs-example
+test:
+	$(MAKE) --jobs=2 --output-sync=target checks
+
+checks: lint types test-$(LATEST) test-$(OLDEST) docs docs-example
 
 lint: .venv-$(LATEST)/installed
 	$(BIN)/ruff check
