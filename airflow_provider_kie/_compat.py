@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseBranchOperator, Connection, conf
@@ -39,6 +39,19 @@ else:
         NO_SUCH_CONNECTION = (AirflowNotFoundException, ImportError)
 
 
+def get_stats() -> Any:
+    """
+    Get Airflow's metrics.
+
+    :return: What has ``incr`` and ``timing``.
+    """
+    try:
+        from airflow.sdk.observability.stats import Stats
+    except ImportError:  # Airflow 3.1
+        from airflow.stats import Stats
+    return Stats
+
+
 async def aget_connection(conn_id: str) -> Connection:
     """
     Get a connection without blocking the event loop.
@@ -64,4 +77,5 @@ __all__ = [
     "BaseBranchOperator",
     "aget_connection",
     "conf",
+    "get_stats",
 ]

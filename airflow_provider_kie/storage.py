@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Location = str | os.PathLike[str] | ObjectStoragePath
 
+_parts: set[Path] = set()
+# What file systems call the thing that changes when a file does.
+_VERSION_KEYS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 # Stores that show an object when the last byte of its upload has arrived, and never before. Elsewhere an
 # upload gets a name of its own first.
 _WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
@@ -33,6 +36,7 @@ class LocalSource:
 
     path: Path
     size: int
+    version: str
 
     @property
     def name(self) -> str:
@@ -51,6 +55,7 @@ class ObjectSource:
 
     path: ObjectStoragePath
     size: int
+    version: str
     shown: str
 
     @property
@@ -105,6 +110,7 @@ class LocalTarget:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.parent / _part_name()
+        _parts.add(part)
         try:
             with part.open("xb") as file:
                 yield file
@@ -112,6 +118,8 @@ class LocalTarget:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+        finally:
+            _parts.discard(part)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -147,16 +155,25 @@ class ObjectTarget:
         return self.shown
 
 
+def discard_parts() -> None:
+    """Remove the unfinished files of threads that hang, before the process ends."""
+    for part in list(_parts):
+        part.unlink(missing_ok=True)
+
+
 def _publish(spool: str, path: ObjectStoragePath) -> None:
     if path.protocol in _WHOLE_OR_NOTHING:
         path.fs.put_file(spool, path.path)
         return
-    part = f"{path.path.rpartition('/')[0]}/{_part_name()}"
+    folder = path.path.rpartition("/")[0]
+    part = f"{folder}/{_part_name()}"
+    path.fs.makedirs(folder, exist_ok=True)
     try:
         path.fs.put_file(spool, part)
         path.fs.mv(part, path.path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
+        # What went wrong first is what matters, even if the storage cannot be cleaned up either.
+        with contextlib.suppress(Exception):
             path.fs.rm_file(part)
         raise
 
@@ -165,7 +182,9 @@ def _part_name() -> str:
     return f".kie-{uuid.uuid4().hex}.part"
 
 
-def open_target(destination: Location, conn_id: str | None, default_name: str) -> LocalTarget | ObjectTarget:
+def open_target(
+    destination: Location, conn_id: str | None, default_name: str, *, is_folder: bool = False
+) -> LocalTarget | ObjectTarget:
     """
     Look at the place where a file is to be written.
 
@@ -173,12 +192,13 @@ def open_target(destination: Location, conn_id: str | None, default_name: str) -
         (it ends with a slash, or exists).
     :param conn_id: Airflow connection of the object storage.
     :param default_name: The file's name where the destination is a folder.
+    :param is_folder: Whether the destination is a folder whatever it looks like.
     :return: The target; nothing has been created yet.
     :raises FileExistsError: A folder, pipe or device has the file's name.
     :raises ValueError: It is empty, or of a storage that Airflow does not know.
     """
     shown = str(destination)
-    is_folder = shown.endswith("/")
+    is_folder = is_folder or shown.endswith("/")
     path = _locate(destination, conn_id)
     if isinstance(path, Path):
         path = path / default_name if is_folder or path.is_dir() else path
@@ -233,7 +253,7 @@ def _local_source(path: Path) -> LocalSource:
         raise ValueError(f"{path} is no regular file")
     # An unreadable file fails here, before anything is sent.
     path.open("rb").close()
-    return LocalSource(path, status.st_size)
+    return LocalSource(path, status.st_size, version=f"{status.st_size}-{status.st_mtime_ns}")
 
 
 def _object_source(path: ObjectStoragePath, shown: str) -> ObjectSource:
@@ -244,5 +264,6 @@ def _object_source(path: ObjectStoragePath, shown: str) -> ObjectSource:
             raise IsADirectoryError(f"{shown} is a folder")
         if info.get("size") is None:
             raise ValueError(f"{shown}: its storage does not tell the file's size")
-        return ObjectSource(path, int(info["size"]), shown)
+        version = "-".join(str(info[key]) for key in ("size", *_VERSION_KEYS) if key in info)
+        return ObjectSource(path, int(info["size"]), version, shown)
     raise FileNotFoundError(f"{shown} does not exist")

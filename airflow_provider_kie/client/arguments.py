@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from airflow_provider_kie.client.urls import is_http_url
+from airflow_provider_kie.client.urls import NAME_LIMIT, is_http_url
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -73,4 +73,6 @@ def clean_file_name(file_name: str) -> str:
             "file_name must be a plain name without slashes and control characters; "
             "folders go into upload_path"
         )
+    if len(file_name.encode()) > NAME_LIMIT:
+        raise ValueError(f"file_name must be at most {NAME_LIMIT} bytes long")
     return file_name

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
+import socket
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -18,8 +19,13 @@ from tenacity import AsyncRetrying, Retrying
 from airflow_provider_kie import __version__
 from airflow_provider_kie.client.answers import ANSWER_LIMIT, read_answer
 from airflow_provider_kie.client.calls import Call
-from airflow_provider_kie.client.errors import KieConnectionError, KieResponseError, KieTransferError
-from airflow_provider_kie.client.retries import retry_policy
+from airflow_provider_kie.client.errors import (
+    KieCancelledError,
+    KieConnectionError,
+    KieResponseError,
+    KieTransferError,
+)
+from airflow_provider_kie.client.retries import Pace, Retries, retry_policy
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.urls import is_loopback
 
@@ -36,23 +42,59 @@ class KieClient:
     Use it as a context manager, or call :meth:`close`.
 
     :param settings: Which account, which hosts, how patient.
+    :param connections: How many connections are kept open: as many as threads share the client.
     """
 
-    def __init__(self, settings: KieSettings) -> None:
+    def __init__(self, settings: KieSettings, *, connections: int = 8) -> None:
         self.settings = settings
-        self._http = httpx.Client(**_client_options(settings))
+        self._http = httpx.Client(**_client_options(settings, connections))
+        self._pace = Pace()
+        self._stopped = threading.Event()
+        self._reading: set[socket.socket] = set()
 
-    def send(self, call: Call[T]) -> T:
+    def send(self, call: Call[T], *, retries: Retries | None = None) -> T:
         """
         Send a call, repeating it after transient failures.
 
         :param call: What to send, from :mod:`airflow_provider_kie.client.calls`.
+        :param retries: Counts the retries.
         :return: What the call promises.
         :raises KieError: The answer was an error, or none came, after the last try.
         """
-        policy = retry_policy(call.name, max_retries=self.settings.max_retries, repeatable=call.repeatable)
+        policy = self.retry_policy(call.name, repeatable=call.repeatable, retries=retries)
         result: T = Retrying(**policy)(self.send_once, call)
         return result
+
+    def retry_policy(
+        self, name: str, *, repeatable: bool = True, retries: Retries | None = None
+    ) -> dict[str, Any]:
+        """
+        Make the arguments for tenacity's ``Retrying``; a rate limit slows all threads that share the client.
+
+        :param name: What is repeated, for the log.
+        :param repeatable: False if sending it twice may cost money.
+        :param retries: Counts the retries.
+        :return: Keyword arguments.
+        """
+        most = self.settings.max_retries
+        return retry_policy(name, max_retries=most, repeatable=repeatable, retries=retries, pace=self._pace)
+
+    def stop(self) -> None:
+        """Let the transfers of other threads end: at their next piece, or at once where they wait for one."""
+        self._stopped.set()
+        for connection in list(self._reading):
+            with suppress(OSError):
+                # Not SSLSocket's own, which would take the TLS state from under the thread that reads.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    def check_running(self) -> None:
+        """
+        Ask whether to go on.
+
+        :raises KieCancelledError: :meth:`stop` was called.
+        """
+        if self._stopped.is_set():
+            raise KieCancelledError("the transfer was cancelled")
 
     def send_once(self, call: Call[T]) -> T:
         """
@@ -67,6 +109,7 @@ class KieClient:
             _request(self.settings, call) as request,
             self._http.stream(**request) as response,
         ):
+            _check_encoding(call, response)
             body = bytearray()
             for chunk in response.iter_bytes():
                 body += chunk
@@ -84,20 +127,31 @@ class KieClient:
         :raises KieConnectionError: The host cannot be reached, or the body was cut off.
         :raises KieTransferError: It redirects from https to http, or too often.
         """
-        headers = {"Accept-Encoding": "identity", **(headers or {})}
         with _connection_errors("download"):
             request = self._http.build_request("GET", file_url, headers=headers)
             for _ in range(MAX_REDIRECTS + 1):
                 response = self._http.send(request, stream=True, follow_redirects=False)
                 if response.next_request is None:
-                    with closing(response):
+                    with closing(response), self._stoppable(response):
                         yield response
                     return
                 response.close()
-                if request.url.scheme == "https" and response.next_request.url.scheme != "https":
-                    raise KieTransferError("download: redirected from https to http", transient=False)
+                _check_redirect(request.url, response.next_request.url)
                 request = response.next_request
         raise KieTransferError(f"download: redirected more than {MAX_REDIRECTS} times", transient=False)
+
+    @contextmanager
+    def _stoppable(self, response: httpx.Response) -> Iterator[None]:
+        stream = response.extensions.get("network_stream")
+        connection = stream.get_extra_info("socket") if stream else None
+        if connection is None:
+            yield
+            return
+        self._reading.add(connection)
+        try:
+            yield
+        finally:
+            self._reading.discard(connection)
 
     def close(self) -> None:
         """Close the connections; the client cannot be used again."""
@@ -121,7 +175,7 @@ class AsyncKieClient:
 
     def __init__(self, settings: KieSettings) -> None:
         self.settings = settings
-        self._http = httpx.AsyncClient(**_client_options(settings))
+        self._http = httpx.AsyncClient(**_client_options(settings, 1))
 
     async def send(self, call: Call[T]) -> T:
         """
@@ -145,6 +199,7 @@ class AsyncKieClient:
         """
         with _connection_errors(call.name), _request(self.settings, call) as request:
             async with self._http.stream(**request) as response:
+                _check_encoding(call, response)
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
@@ -164,15 +219,23 @@ class AsyncKieClient:
         await self.aclose()
 
 
+def _check_redirect(source: httpx.URL, target: httpx.URL) -> None:
+    if source.scheme == "https" and target.scheme != "https":
+        raise KieTransferError("download: redirected from https to http", transient=False)
+    if target.userinfo:
+        raise KieTransferError("download: redirected to a URL with credentials", transient=False)
+
+
 @functools.cache
 def _ssl_context() -> ssl.SSLContext:
     # Building one costs some 14 ms and 0.7 MB, so all clients of the process share it.
     return httpx.create_ssl_context()
 
 
-def _client_options(settings: KieSettings) -> dict[str, Any]:
+def _client_options(settings: KieSettings, connections: int) -> dict[str, Any]:
     return {
-        "headers": {"User-Agent": USER_AGENT, "Accept": "*/*"},
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=connections),
+        "headers": {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         "timeout": settings.timeout,
         "verify": _ssl_context(),
         # A redirected call would carry the key to a host nobody configured.
@@ -190,7 +253,7 @@ def _loopback_hosts(settings: KieSettings) -> set[str]:
 def _without_key(settings: KieSettings, body: bytearray) -> bytes:
     """Take the key out of an answer that repeats it: what is quoted of answers ends up in logs."""
     return (
-        bytes(body).replace(settings.api_key.encode(), b"***") if len(settings.api_key) > 7 else bytes(body)
+        bytes(body).replace(settings.api_key.encode(), b"***") if len(settings.api_key) > 15 else bytes(body)
     )
 
 
@@ -232,23 +295,28 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__} {error}".strip()
 
 
+def _check_encoding(call: Call[Any], response: httpx.Response) -> None:
+    # Unpacked, an answer could be a thousand times as large before anybody has counted it.
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise KieResponseError(
+            f"{call.name}: the answer comes encoded, which was not asked for", transient=True
+        )
+
+
 def _check_length(call: Call[Any], body: bytearray) -> None:
     if len(body) > ANSWER_LIMIT:
         raise KieResponseError(f"{call.name}: the answer is larger than {ANSWER_LIMIT} bytes")
 
 
 class _HideLinks(logging.Filter):
-    """Cuts URLs in httpx's own log lines down to their hosts, and redirects' targets out of httpcore's."""
+    """Cuts URLs in httpx's log lines down to their hosts; drops httpcore's lines with response headers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == "httpx" and isinstance(record.args, tuple):
             record.args = tuple(
                 f"{arg.scheme}://{arg.host}/..." if isinstance(arg, httpx.URL) else arg for arg in record.args
             )
-        elif record.name.startswith("httpcore"):
-            record.msg = re.sub(r"(?i)(b'location', b)(['\"]).*?\2\)", r"\1'...')", record.getMessage())
-            record.args = ()
-        return True
+        return "receive_response_headers.complete" not in record.getMessage()
 
 
 for _name in ("httpx", "httpcore.http11", "httpcore.http2"):

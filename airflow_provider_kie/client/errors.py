@@ -8,10 +8,13 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieAuthError                         401, 403: key missing or wrong
     ├── KieInsufficientCreditsError          402, and 429, 430, 500 where the message says so
     ├── KieQuotaError                        433: the sub-key's usage cap is reached
-    ├── KieValidationError                   400, 405, 413, 422, 451: the request itself is refused
+    ├── KieValidationError                   400, 405, 413, 422: the request itself is refused
+    │   └── KieSourceError                   451, and 500 that says so: kie.ai could not fetch a URL
     ├── KieNotFoundError                     404, 410: no such path, record or file
     ├── KieFeatureDisabledError              505
     ├── KieTaskFailedError                   408, 501, 531: a generation task ended without a result
+    ├── KieCancelledError                    we stopped it ourselves
+    ├── KieBatchError                        some files of a batch failed
     ├── KieRateLimitError          transient 429, 430 (and 405 on the old Suno endpoints)
     ├── KieUnavailableError        transient 455 maintenance, 500, 524, 550 and other 5xx
     │   └── KieGatewayError        transient something before kie.ai answered: a 5xx without kie.ai's JSON
@@ -29,8 +32,10 @@ kie.ai page: https://docs.kie.ai/common-api/quickstart (status codes)
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 QUOTE_LIMIT = 300
+_LISTED = 20
 
 
 class KieError(Exception):
@@ -91,6 +96,10 @@ class KieValidationError(KieError):
     """kie.ai refused the request itself; sending it again cannot help."""
 
 
+class KieSourceError(KieValidationError):
+    """kie.ai could not fetch the URL that it was given."""
+
+
 class KieNotFoundError(KieError):
     """No such path, record or file; temporary files may have expired."""
 
@@ -101,6 +110,28 @@ class KieFeatureDisabledError(KieError):
 
 class KieTaskFailedError(KieError):
     """A generation task ended without a result."""
+
+
+class KieCancelledError(KieError):
+    """The transfer was stopped from our side, because the task was or another thread failed."""
+
+
+class KieBatchError(KieError):
+    """
+    Some files of a batch failed; all were tried.
+
+    :param failures: File and error of each that failed; transient if one of them is.
+    :param total: How many files the batch has.
+    """
+
+    def __init__(self, failures: Sequence[tuple[str, Exception]], total: int) -> None:
+        lines = [f"\n  {file}: {type(error).__name__}: {error}" for file, error in failures[:_LISTED]]
+        more = f"\n  and {len(failures) - _LISTED} more" if len(failures) > _LISTED else ""
+        done = total - len(failures)
+        super().__init__(f"{len(failures)} of {total} files failed, {done} are done:{''.join(lines)}{more}")
+        self.failures = list(failures)
+        # What is none of ours, a full disk for example, may pass too.
+        self.transient = any(getattr(error, "transient", True) for _, error in failures)
 
 
 class KieRateLimitError(KieError):
@@ -158,7 +189,7 @@ _BY_CODE: dict[int, type[KieError]] = {
     429: KieRateLimitError,
     430: KieRateLimitError,
     433: KieQuotaError,
-    451: KieValidationError,
+    451: KieSourceError,
     455: KieUnavailableError,
     500: KieUnavailableError,
     501: KieTaskFailedError,
@@ -175,6 +206,7 @@ _SAYS_NO_CREDITS = re.compile(
     re.IGNORECASE,
 )
 _SAYS_TOO_OFTEN = re.compile(r"frequency|too many|rate.{0,10}(limit|exceed)", re.IGNORECASE)
+_SAYS_NO_FETCH = re.compile(r"\b(fetch|download)", re.IGNORECASE)
 _MAY_MEAN_NO_CREDITS = frozenset({402, 429, 430, 500})
 
 
@@ -188,6 +220,8 @@ def error_class(code: int, message: str = "") -> type[KieError]:
     """
     if code in _MAY_MEAN_NO_CREDITS and _SAYS_NO_CREDITS.search(message):
         return KieInsufficientCreditsError
+    if code in (400, 500) and _SAYS_NO_FETCH.search(message):
+        return KieSourceError
     if code == 405 and _SAYS_TOO_OFTEN.search(message):
         return KieRateLimitError
     return _BY_CODE.get(code) or _BY_HUNDRED.get(code // 100) or KieResponseError

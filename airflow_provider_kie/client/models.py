@@ -55,6 +55,8 @@ class UploadedFile:
     :param uploaded_at: ISO 8601 in UTC.
     :param expires_at: When kie.ai deletes it, ISO 8601 in UTC.
     :param sha256: Hash of the bytes sent, in hex; None where kie.ai fetched them itself.
+    :param seconds: How long it took.
+    :param retries: How often something had to be sent again.
     """
 
     source: str
@@ -67,10 +69,20 @@ class UploadedFile:
     uploaded_at: str
     expires_at: str
     sha256: str | None
+    seconds: float = 0.0
+    retries: int = 0
 
     @classmethod
     def from_receipt(
-        cls, receipt: UploadReceipt, *, source: str, method: str, sha256: str | None, retention: float
+        cls,
+        receipt: UploadReceipt,
+        *,
+        source: str,
+        method: str,
+        sha256: str | None,
+        retention: float,
+        seconds: float = 0.0,
+        retries: int = 0,
     ) -> Self:
         """
         Join kie.ai's receipt with what the sender knows.
@@ -80,6 +92,8 @@ class UploadedFile:
         :param method: How it was uploaded.
         :param sha256: Hash of what was sent.
         :param retention: Hours that kie.ai keeps it, for answers that do not say when it expires.
+        :param seconds: How long it took.
+        :param retries: How often something had to be sent again.
         :return: The uploaded file.
         """
         return cls(
@@ -93,6 +107,8 @@ class UploadedFile:
             uploaded_at=receipt.uploaded_at,
             expires_at=receipt.expires_at or hours_later(receipt.uploaded_at, retention),
             sha256=sha256,
+            seconds=seconds,
+            retries=retries,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,6 +127,9 @@ class DownloadedFile:
     :param sha256: Hash of the bytes, in hex; None if the download was skipped.
     :param mime_type: Media type that the file host said; None if it did not, or if skipped.
     :param skipped: True if the file was there and ``if_exists="skip"``.
+    :param verified: True if its length was announced or expected, so that it cannot have been cut unnoticed.
+    :param seconds: How long it took.
+    :param retries: How often something had to be sent again.
     """
 
     file_url: str
@@ -119,6 +138,9 @@ class DownloadedFile:
     sha256: str | None
     mime_type: str | None
     skipped: bool
+    verified: bool = False
+    seconds: float = 0.0
+    retries: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON-safe dict that the operator returns."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -17,25 +20,82 @@ MAINTENANCE = 455
 
 # tenacity's random exponential is the "full jitter": anywhere between 0 and the doubling bound.
 _backoff = wait_random_exponential(multiplier=1, max=60)
-_maintenance_backoff = wait_random_exponential(multiplier=15, max=RETRY_AFTER_LIMIT)
+_maintenance_backoff = wait_random_exponential(multiplier=15, min=5, max=RETRY_AFTER_LIMIT)
 
 
-def retry_policy(name: str, *, max_retries: int, repeatable: bool = True) -> dict[str, Any]:
+@dataclass
+class Retries:
+    """
+    Counts the retries of one piece of work.
+
+    :param count: How many so far.
+    """
+
+    count: int = 0
+
+
+class Pace:
+    """What a rate limit imposes on all threads of a client: none sends before it is over."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until = 0.0
+
+    def hold(self, seconds: float) -> None:
+        """
+        Let nobody send for a while.
+
+        :param seconds: How long from now.
+        """
+        with self._lock:
+            self._until = max(self._until, time.monotonic() + seconds)
+
+    def wait(self) -> None:
+        """Wait until sending is allowed; a hold that comes meanwhile counts too."""
+        while (missing := self._until - time.monotonic()) > 0:
+            time.sleep(missing)
+
+
+def retry_policy(
+    name: str,
+    *,
+    max_retries: int,
+    repeatable: bool = True,
+    retries: Retries | None = None,
+    pace: Pace | None = None,
+) -> dict[str, Any]:
     """
     Make the arguments for tenacity's ``Retrying`` and ``AsyncRetrying``.
 
     :param name: What is repeated, for the log.
     :param max_retries: How often it is repeated at the most.
     :param repeatable: False if sending it twice may cost money.
+    :param retries: Counts the retries.
+    :param pace: Shared with other threads, so that a rate limit slows them all; not for an event loop.
     :return: Keyword arguments.
     """
-    return {
+
+    def before_sleep(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0.0
+        if retries is not None:
+            retries.count += 1
+        if pace is not None and isinstance(error, KieRateLimitError):
+            pace.hold(wait)
+        # A transfer that gets on has more tries than that.
+        of = f" of {max_retries}" if state.attempt_number <= max_retries else ""
+        log.warning("%s failed; retry %d%s in %.1f s: %s", name, state.attempt_number, of, wait, error)
+
+    policy: dict[str, Any] = {
         "stop": stop_after_attempt(max_retries + 1),
         "wait": seconds_to_wait,
         "retry": retry_if_exception(may_repeat(repeatable)),
-        "before_sleep": _log_retry(name, max_retries),
+        "before_sleep": before_sleep,
         "reraise": True,
     }
+    if pace is not None:
+        policy["before"] = lambda state: pace.wait()
+    return policy
 
 
 def may_repeat(repeatable: bool) -> Callable[[BaseException], bool]:
@@ -73,14 +133,3 @@ def seconds_to_wait(state: RetryCallState) -> float:
     if getattr(error, "code", None) == MAINTENANCE:
         return _maintenance_backoff(state)
     return _backoff(state)
-
-
-def _log_retry(name: str, max_retries: int) -> Callable[[RetryCallState], None]:
-    def log_retry(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        wait = state.next_action.sleep if state.next_action else 0.0
-        log.warning(
-            "%s failed; retry %d of %d in %.1f s: %s", name, state.attempt_number, max_retries, wait, error
-        )
-
-    return log_retry

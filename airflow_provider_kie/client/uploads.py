@@ -18,7 +18,10 @@ from airflow_provider_kie.client.arguments import check_choice
 from airflow_provider_kie.client.calls import FilePart, Readable
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieTransferError
+from airflow_provider_kie.client.hashing import Sha256
 from airflow_provider_kie.client.models import UploadReceipt
+from airflow_provider_kie.client.progress import Progress
+from airflow_provider_kie.client.retries import Retries
 
 Method = Literal["stream", "url", "base64"]
 METHODS = ("auto", "stream", "url", "base64")
@@ -88,7 +91,7 @@ def unique_file_name(name: str) -> str:
 
 
 def upload_stream(
-    client: KieClient, source: FileSource, upload_path: str, file_name: str
+    client: KieClient, source: FileSource, upload_path: str, file_name: str, *, retries: Retries | None = None
 ) -> tuple[UploadReceipt, str]:
     """
     Upload a file as a stream; memory does not grow with it.
@@ -97,6 +100,7 @@ def upload_stream(
     :param source: The file; opened again for every try.
     :param upload_path: Clean folder.
     :param file_name: Clean name.
+    :param retries: Counts the retries.
     :return: kie.ai's receipt and the sha256 of what was sent.
     :raises KieTransferError: kie.ai counted other bytes than were sent, or the file changed meanwhile.
     :raises KieError: kie.ai refused it, or could not be reached.
@@ -107,18 +111,18 @@ def upload_stream(
     def opened() -> Iterator[Readable]:
         nonlocal reader
         with source.open() as file:
-            reader = _HashingReader(file, source)
+            reader = _HashingReader(file, source, client)
             yield reader
 
     part = FilePart(name=file_name, mime_type=_mime_type(file_name), open=opened)
-    receipt = client.send(calls.upload_stream(upload_path, part))
+    receipt = client.send(calls.upload_stream(upload_path, part), retries=retries)
     if reader is None:  # pragma: no cover - the body is opened before there can be an answer
         raise KieTransferError("stream upload: the file was never opened")
     return _checked(receipt, reader.position), reader.sha256.hexdigest()
 
 
 def upload_base64(
-    client: KieClient, source: FileSource, upload_path: str, file_name: str
+    client: KieClient, source: FileSource, upload_path: str, file_name: str, *, retries: Retries | None = None
 ) -> tuple[UploadReceipt, str]:
     """
     Upload a small file inside JSON.
@@ -127,6 +131,7 @@ def upload_base64(
     :param source: The file, at most 10 MB; it is held in memory.
     :param upload_path: Clean folder.
     :param file_name: Clean name.
+    :param retries: Counts the retries.
     :return: kie.ai's receipt and the sha256 of what was sent.
     :raises KieTransferError: kie.ai counted other bytes than were sent, or the file changed meanwhile.
     :raises KieError: kie.ai refused it, or could not be reached.
@@ -136,35 +141,39 @@ def upload_base64(
     if len(data) != source.size:
         raise _changed(source)
     text = base64.b64encode(data).decode("ascii")
-    receipt = client.send(calls.upload_base64(upload_path, file_name, text))
+    receipt = client.send(calls.upload_base64(upload_path, file_name, text), retries=retries)
     return _checked(receipt, len(data)), hashlib.sha256(data).hexdigest()
 
 
 class _HashingReader:
     """Reads a file for httpx: hashed and counted on the way, and never beyond the size announced."""
 
-    def __init__(self, file: Readable, source: FileSource) -> None:
+    def __init__(self, file: Readable, source: FileSource, client: KieClient) -> None:
         self._file = file
         self._source = source
+        self._client = client
+        self._progress = Progress(source.name, source.size)
         self.position = 0
-        self.sha256 = hashlib.sha256()
+        self.sha256 = Sha256()
 
     def read(self, size: int = -1, /) -> bytes:
-        chunk = self._file.read(size)
-        self.position += len(chunk)
-        self.sha256.update(chunk)
+        self._client.check_running()
+        piece = self._file.read(size)
+        self.position += len(piece)
+        self.sha256.update(piece)
+        self._progress.at(self.position)
         grown = self.position > self._source.size
-        shrunk = not chunk and size != 0 and self.position < self._source.size
+        shrunk = not piece and size != 0 and self.position < self._source.size
         if grown or shrunk:
             raise _changed(self._source)
-        return chunk
+        return piece
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         # httpx goes to the end to learn the length, and back to the start before it reads.
         self.position = self._source.size + offset if whence == io.SEEK_END else offset
         if self.position == 0:
             self._file.seek(0)
-            self.sha256 = hashlib.sha256()
+            self.sha256 = Sha256()
         return self.position
 
     def tell(self) -> int:

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection
+from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection, get_stats
 from airflow_provider_kie.client import calls
-from airflow_provider_kie.client.arguments import (
-    check_choice,
-    check_public_url,
-    clean_file_name,
-    clean_upload_path,
-)
+from airflow_provider_kie.client.arguments import check_public_url
 from airflow_provider_kie.client.client import AsyncKieClient, KieClient
-from airflow_provider_kie.client.downloads import SIGN, download, needs_signing
+from airflow_provider_kie.client.downloads import Expected
 from airflow_provider_kie.client.errors import KieConfigError, KieError
 from airflow_provider_kie.client.models import DownloadedFile, UploadedFile
-from airflow_provider_kie.client.uploads import (
-    choose_method,
-    unique_file_name,
-    upload_base64,
-    upload_stream,
-)
-from airflow_provider_kie.client.urls import file_name_of, without_query
 from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.settings import settings_of
-from airflow_provider_kie.storage import open_source, open_target
+from airflow_provider_kie.transfers import Download, Upload, distinct_names, run_all
 
 if TYPE_CHECKING:
     from airflow_provider_kie.storage import Location
 
-IF_EXISTS = ("overwrite", "skip", "fail")
+ITEM = TypeVar("ITEM", Upload, Download)
+RESULT = TypeVar("RESULT", UploadedFile, DownloadedFile)
+MOVED = TypeVar("MOVED", UploadedFile, DownloadedFile)
 
 
 class KieHook(BaseHook):
@@ -51,11 +44,12 @@ class KieHook(BaseHook):
         super().__init__()
         self.kie_conn_id = kie_conn_id
 
-    def get_conn(self, *, max_retries: int | None = None) -> KieClient:
+    def get_conn(self, *, max_retries: int | None = None, connections: int = 8) -> KieClient:
         """
         Open a client: authenticated, with a pool of connections.
 
         :param max_retries: Instead of the connection's.
+        :param connections: How many connections are kept open: as many as threads share the client.
         :return: The client, a context manager.
         :raises KieConfigError: The connection is missing or has an unusable field; the message names both.
         """
@@ -63,7 +57,7 @@ class KieHook(BaseHook):
             connection = self.get_connection(self.kie_conn_id)
         except NO_SUCH_CONNECTION as error:
             raise self._not_found() from error
-        return KieClient(settings_of(connection, max_retries=max_retries))
+        return KieClient(settings_of(connection, max_retries=max_retries), connections=connections)
 
     async def aget_conn(self, *, max_retries: int | None = None) -> AsyncKieClient:
         """
@@ -118,8 +112,9 @@ class KieHook(BaseHook):
 
         kie.ai page: https://docs.kie.ai/common-api/download-url
         """
+        check_public_url("file_url", file_url)
         with self.get_conn() as client:
-            return client.send(calls.get_download_url(check_public_url("file_url", file_url)))
+            return client.send(calls.get_download_url(file_url))
 
     def upload_file(
         self,
@@ -148,27 +143,59 @@ class KieHook(BaseHook):
 
         kie.ai page: https://docs.kie.ai/file-upload-api/quickstart
         """
-        folder = clean_upload_path(upload_path)
-        name = None if file_name is None else clean_file_name(file_name)
-        if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
-            check_public_url("source", source)
-            chosen = choose_method(method, size=None)
-            name = name or unique_file_name(file_name_of(source))
-            shown, sha256 = without_query(source), None
-            with self.get_conn() as client:
-                receipt = client.send(calls.upload_url(folder, name, source))
-        else:
-            file = open_source(source, source_conn_id)
-            chosen = choose_method(method, size=file.size)
-            name = name or unique_file_name(file.name)
-            shown, upload = str(file), upload_base64 if chosen == "base64" else upload_stream
-            with self.get_conn() as client:
-                receipt, sha256 = upload(client, file, folder, name)
-        self.log.info("Uploaded %s (%d bytes, %s) to %s", shown, receipt.file_size, chosen, receipt.file_path)
-        retention = client.settings.upload_retention_hours
-        return UploadedFile.from_receipt(
-            receipt, source=shown, method=chosen, sha256=sha256, retention=retention
-        )
+        return self.upload(Upload(source, upload_path, file_name, method, source_conn_id))
+
+    def upload(self, item: Upload) -> UploadedFile:
+        """
+        Upload what is described; otherwise as :meth:`upload_file`.
+
+        :param item: What to upload.
+        :return: What kie.ai holds now.
+        """
+        with self.get_conn() as client:
+            return self._count("upload", item.run(client))
+
+    def upload_files(
+        self,
+        sources: Sequence[Location],
+        upload_path: str,
+        *,
+        method: str = "auto",
+        source_conn_id: str | None = None,
+        max_concurrency: int = 8,
+    ) -> list[UploadedFile]:
+        """
+        Upload many files at once, each under a unique name; otherwise as :meth:`upload_file`.
+
+        :param sources: As ``source`` there.
+        :param upload_path: Folder at kie.ai.
+        :param method: For all of them.
+        :param source_conn_id: Airflow connection of the object storage that the sources are in.
+        :param max_concurrency: How many at a time; they share one pool of connections.
+        :return: What kie.ai holds now, in the order of the sources.
+        :raises ValueError: An argument is unusable; nothing was sent.
+        :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
+        """
+        items = [Upload(source, upload_path, None, method, source_conn_id) for source in sources]
+        return self.upload_all(items, max_concurrency=max_concurrency)
+
+    def upload_all(
+        self,
+        items: Sequence[Upload],
+        *,
+        max_concurrency: int = 8,
+        on_done: Callable[[Upload, UploadedFile], None] | None = None,
+    ) -> list[UploadedFile]:
+        """
+        Upload what is described, for callers that keep books; otherwise as :meth:`upload_files`.
+
+        :param items: What to upload.
+        :param max_concurrency: How many at a time.
+        :param on_done: Told of each file that is done, in this thread.
+        :return: What kie.ai holds now, in the order of the items.
+        :raises KieBatchError: Some files failed; all were tried.
+        """
+        return self._run_all("upload", items, lambda client, item: item.run(client), max_concurrency, on_done)
 
     def download_file(
         self,
@@ -178,6 +205,8 @@ class KieHook(BaseHook):
         if_exists: str = "overwrite",
         sign: str = "auto",
         destination_conn_id: str | None = None,
+        expected_size: int | None = None,
+        expected_sha256: str | None = None,
     ) -> DownloadedFile:
         """
         Download a file, all or nothing; free.
@@ -189,6 +218,8 @@ class KieHook(BaseHook):
         :param sign: ``auto``: a generated file is fetched through a signed link, an uploaded one directly;
             ``always``; ``never``.
         :param destination_conn_id: Airflow connection of the object storage that the destination is in.
+        :param expected_size: Bytes that the file has to have.
+        :param expected_sha256: Hash, in hex, that it has to have.
         :return: What was received.
         :raises ValueError: An argument is unusable.
         :raises FileExistsError: The destination exists and ``if_exists="fail"``; nothing was transferred.
@@ -200,22 +231,68 @@ class KieHook(BaseHook):
 
         kie.ai page: https://docs.kie.ai/common-api/download-url
         """
-        check_public_url("file_url", file_url)
-        check_choice("if_exists", if_exists, IF_EXISTS)
-        check_choice("sign", sign, SIGN)
-        target = open_target(destination, destination_conn_id, default_name=file_name_of(file_url))
-        shown = without_query(file_url)
-        if if_exists != "overwrite" and (size := target.size()) is not None:
-            if if_exists == "fail":
-                raise FileExistsError(f"{target} exists, and if_exists='fail'")
-            self.log.info("%s exists; nothing to download", target)
-            return DownloadedFile(shown, str(target), size, None, None, skipped=True)
-        with self.get_conn() as client, target.writing() as sink:
-            received = download(client, file_url, sink, signed=needs_signing(client, file_url, sign))
-        self.log.info("Downloaded %d bytes from %s to %s", received.size, shown, target)
-        return DownloadedFile(
-            shown, str(target), received.size, received.sha256, received.mime_type, skipped=False
-        )
+        expected = Expected.parse(expected_size, expected_sha256)
+        return self.download(Download(file_url, destination, if_exists, sign, destination_conn_id, expected))
+
+    def download(self, item: Download) -> DownloadedFile:
+        """
+        Download what is described; otherwise as :meth:`download_file`.
+
+        :param item: What to download.
+        :return: What was received.
+        """
+        return self._count("download", item.run(self.get_conn))
+
+    def download_files(
+        self,
+        file_urls: Sequence[str],
+        destination: Location,
+        *,
+        if_exists: str = "overwrite",
+        sign: str = "auto",
+        destination_conn_id: str | None = None,
+        max_concurrency: int = 8,
+    ) -> list[DownloadedFile]:
+        """
+        Download many files at once into a folder; otherwise as :meth:`download_file`.
+
+        :param file_urls: URLs; files of the same name get ``-2``, ``-3``, ... before the extension.
+        :param destination: Folder.
+        :param if_exists: For each of them.
+        :param sign: For each of them.
+        :param destination_conn_id: Airflow connection of the object storage that the folder is in.
+        :param max_concurrency: How many at a time; they share one pool of connections.
+        :return: What was received, in the order of the URLs.
+        :raises ValueError: An argument is unusable; nothing was transferred.
+        :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
+        """
+        items = [
+            Download(url, destination, if_exists, sign, destination_conn_id, name_in_folder=name)
+            for url, name in zip(file_urls, distinct_names(file_urls), strict=True)
+        ]
+        return self.download_all(items, max_concurrency=max_concurrency)
+
+    def download_all(
+        self,
+        items: Sequence[Download],
+        *,
+        max_concurrency: int = 8,
+        on_done: Callable[[Download, DownloadedFile], None] | None = None,
+    ) -> list[DownloadedFile]:
+        """
+        Download what is described, for callers that keep books; otherwise as :meth:`download_files`.
+
+        :param items: What to download.
+        :param max_concurrency: How many at a time.
+        :param on_done: Told of each file that is done, in this thread.
+        :return: What was received, in the order of the items.
+        :raises KieBatchError: Some files failed; all were tried.
+        """
+
+        def move(client: KieClient, item: Download) -> DownloadedFile:
+            return item.run(lambda: nullcontext(client))
+
+        return self._run_all("download", items, move, max_concurrency, on_done)
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -251,6 +328,43 @@ class KieHook(BaseHook):
         """Give the form's labels for Airflow 3.1."""
         behaviour = _connection_type()["ui-field-behaviour"]
         return {key.replace("-", "_"): value for key, value in behaviour.items()}
+
+    def _run_all(
+        self,
+        what: str,
+        items: Sequence[ITEM],
+        move: Callable[[KieClient, ITEM], RESULT],
+        max_concurrency: int,
+        on_done: Callable[[ITEM, RESULT], None] | None,
+    ) -> list[RESULT]:
+        if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be a whole number of 1 or more, not {max_concurrency!r}")
+
+        def done(item: ITEM, result: RESULT) -> None:
+            self._count(what, result)
+            if on_done:
+                on_done(item, result)
+
+        if not items:
+            return []
+        with self.get_conn(connections=max_concurrency) as client:
+            return run_all(
+                items,
+                lambda item: move(client, item),
+                client=client,
+                max_concurrency=max_concurrency,
+                on_done=done,
+            )
+
+    def _count(self, what: str, moved: MOVED) -> MOVED:
+        """Count a transfer in Airflow's metrics."""
+        stats = get_stats()
+        size = moved.file_size if isinstance(moved, UploadedFile) else 0 if moved.skipped else moved.size
+        stats.incr(f"kie.{what}.files")
+        stats.incr(f"kie.{what}.bytes", size)
+        stats.incr("kie.retries", moved.retries)
+        stats.timing(f"kie.{what}.seconds", timedelta(seconds=moved.seconds))
+        return moved
 
     def _not_found(self) -> KieConfigError:
         return KieConfigError(

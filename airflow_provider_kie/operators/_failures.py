@@ -20,6 +20,10 @@ def fail_without_retry() -> Iterator[None]:
 
     try:
         yield
+    except errors.KieBatchError as error:
+        if error.transient:
+            raise
+        raise AirflowFailException(str(error)) from error
     except (
         errors.KieAuthError,
         errors.KieConfigError,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -10,6 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_kie.operators._failures import fail_without_retry
+from airflow_provider_kie.operators._finished import Finished
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,16 +21,59 @@ if TYPE_CHECKING:
 
 
 class _FileOperator(BaseOperator):
-    """Hides the query of a URL that a caller passes: it may be a signature, and Airflow stores it."""
+    """What uploads and downloads share: hidden queries, being killed, and not doing finished work again."""
 
     url_field: str
+    _is_working = False
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # The one method that Airflow calls for mapped and unmapped tasks alike.
+        # The one method that Airflow calls for mapped and unmapped tasks alike. A query may be a signature,
+        # and Airflow stores rendered fields.
         super()._do_render_template_fields(*args, **kwargs)
-        url = getattr(self, self.url_field)
-        if isinstance(url, str) and "://" in url and (query := urlsplit(url).query):
-            mask_secret(query)
+        urls = getattr(self, self.url_field)
+        for url in [urls] if isinstance(urls, str) or not isinstance(urls, Sequence) else urls:
+            if isinstance(url, str) and "://" in url and (query := urlsplit(url).query):
+                mask_secret(query)
+
+    def _run(self, item: Any, move: Callable[[], Any], context: Context) -> dict[str, Any]:
+        """Move one file, unless an earlier try has."""
+        finished = Finished(context)
+        with self._working():
+            if (result := finished.get(item)) is None:
+                result = move().to_dict()
+                finished.set(item, result)
+        return result
+
+    def _run_all(
+        self, items: Sequence[Any], move: Callable[..., Sequence[Any]], context: Context
+    ) -> list[dict[str, Any]]:
+        """Move many files, but for those that an earlier try has."""
+        finished = Finished(context)
+        with self._working():
+            earlier = [finished.get(item) for item in items]
+            missing = [item for item, result in zip(items, earlier, strict=True) if result is None]
+            if len(missing) < len(items):
+                self.log.info(
+                    "%d of %d files were done by an earlier try", len(items) - len(missing), len(items)
+                )
+            new = iter(move(missing, on_done=lambda item, result: finished.set(item, result.to_dict())))
+        return [next(new).to_dict() if result is None else result for result in earlier]
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._is_working = True
+        try:
+            with fail_without_retry():
+                yield
+        finally:
+            self._is_working = False
+
+    def on_kill(self) -> None:
+        """End the transfers at once; Airflow calls this in the middle of ``execute``, in the same thread."""
+        from airflow_provider_kie.client.errors import KieCancelledError
+
+        if self._is_working:
+            raise KieCancelledError("the task was ended from outside; nothing unfinished is left behind")
 
 
 class KieUploadOperator(_FileOperator):
@@ -35,20 +81,24 @@ class KieUploadOperator(_FileOperator):
     Upload a file to kie.ai; free. kie.ai deletes it after one to three days.
 
     :param source: Local path, ``file://`` URL, object storage URL such as ``s3://bucket/key``, or an http(s)
-        URL, which kie.ai fetches itself. (templated)
+        URL, which kie.ai fetches itself; or a list of these. (templated)
     :param upload_path: Folder at kie.ai; slashes at its ends are stripped. (templated)
     :param file_name: Name at kie.ai, where an existing file of that name is overwritten; by default a unique
         name that ends like the source's. (templated)
     :param method: ``auto`` (URLs: ``url``; up to 1 MB: ``base64``; else ``stream``), or one of these three.
         (templated)
     :param source_conn_id: Airflow connection of the object storage that the source is in. (templated)
+    :param max_concurrency: How many of several files are sent at a time, over one pool of connections.
     :param kie_conn_id: Airflow connection of kie.ai. (templated)
     :return: ``{source, method, file_name, file_path, download_url, file_size, mime_type, uploaded_at,
-        expires_at, sha256}``: times in ISO 8601 UTC; ``sha256`` is None where kie.ai fetched the file.
+        expires_at, sha256, seconds, retries}``: times in ISO 8601 UTC; ``sha256`` is None where kie.ai
+        fetched the file. For a list, a list of these in the order given.
     :raises ValueError: An argument is unusable, or the source is empty.
     :raises OSError: The source is missing, a folder, or unreadable; nothing was sent.
     :raises AirflowFailException: No retry can help, with a wrong key for example.
     :raises KieError: kie.ai could not be reached after all retries, or holds other bytes than were sent.
+    :raises KieBatchError: Some files of a list failed; all were tried. From Airflow 3.3 on, a retry of the
+        task sends only these.
 
     kie.ai page: https://docs.kie.ai/file-upload-api/quickstart
     """
@@ -67,11 +117,12 @@ class KieUploadOperator(_FileOperator):
     def __init__(
         self,
         *,
-        source: Location,
+        source: Location | Sequence[Location],
         upload_path: str,
         file_name: str | None = None,
         method: str = "auto",
         source_conn_id: str | None = None,
+        max_concurrency: int = 8,
         kie_conn_id: str = "kie_default",
         **kwargs: Any,
     ) -> None:
@@ -81,44 +132,55 @@ class KieUploadOperator(_FileOperator):
         self.file_name = file_name
         self.method = method
         self.source_conn_id = source_conn_id
+        self.max_concurrency = max_concurrency
         self.kie_conn_id = kie_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Upload the file."""
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+        """Upload the file or files."""
         from airflow_provider_kie.hooks.kie import KieHook
+        from airflow_provider_kie.transfers import Upload
 
-        with fail_without_retry():
-            uploaded = KieHook(self.kie_conn_id).upload_file(
-                self.source,
-                self.upload_path,
-                file_name=self.file_name,
-                method=self.method,
-                source_conn_id=self.source_conn_id,
-            )
-        return uploaded.to_dict()
+        hook = KieHook(self.kie_conn_id)
+        if isinstance(self.source, str) or not isinstance(self.source, Sequence):
+            item = Upload(self.source, self.upload_path, self.file_name, self.method, self.source_conn_id)
+            return self._run(item, lambda: hook.upload(item), context)
+        if self.file_name is not None:
+            raise ValueError("file_name is for a single source; many files get unique names")
+        items = [
+            Upload(source, self.upload_path, None, self.method, self.source_conn_id) for source in self.source
+        ]
+        move = partial(hook.upload_all, max_concurrency=self.max_concurrency)
+        return self._run_all(items, move, context)
 
 
 class KieDownloadOperator(_FileOperator):
     """
     Download a file from kie.ai, all or nothing; free.
 
-    :param file_url: URL of a generated or an uploaded file. (templated)
+    :param file_url: URL of a generated or an uploaded file, or a list of these. (templated)
     :param destination: Local path, ``file://`` URL or object storage URL of a file, or of a folder (it ends
-        with a slash, or exists), which gets a file named like the URL's; parents are made. (templated)
+        with a slash, exists, or ``file_url`` is a list), which gets files named like their URLs, with
+        ``-2``, ``-3``, ... where two are the same; parents are made. (templated)
     :param if_exists: ``overwrite``, ``skip`` or ``fail``. (templated)
     :param sign: ``auto``: a generated file is fetched through a signed link, an uploaded one directly;
         ``always``; ``never``. (templated)
+    :param expected_size: Bytes that the file has to have. (templated)
+    :param expected_sha256: Hash, in hex, that it has to have. (templated)
     :param destination_conn_id: Airflow connection of the object storage that the destination is in.
         (templated)
+    :param max_concurrency: How many of several files are fetched at a time, over one pool of connections.
     :param kie_conn_id: Airflow connection of kie.ai. (templated)
-    :return: ``{file_url, path, size, sha256, mime_type, skipped}``; ``sha256`` and ``mime_type`` are None if
-        the download was skipped.
+    :return: ``{file_url, path, size, sha256, mime_type, skipped, verified, seconds, retries}``; ``sha256``
+        and ``mime_type`` are None if the download was skipped; ``verified`` is False if nothing told how long
+        the file is, so that a cut could pass unnoticed. For a list, a list of these in the order given.
     :raises ValueError: An argument is unusable.
     :raises OSError: The destination exists and ``if_exists="fail"``, or cannot be written; what was there
         before still is.
     :raises AirflowFailException: No retry can help: a wrong key, a file that has expired, or one that kie.ai
         did not generate and so does not sign.
     :raises KieError: kie.ai could not be reached after all retries, or the bytes did not arrive whole.
+    :raises KieBatchError: Some files of a list failed; all were tried. From Airflow 3.3 on, a retry of the
+        task fetches only these; before, use ``if_exists="skip"``.
 
     kie.ai page: https://docs.kie.ai/common-api/download-url
     """
@@ -128,6 +190,8 @@ class KieDownloadOperator(_FileOperator):
         "destination",
         "if_exists",
         "sign",
+        "expected_size",
+        "expected_sha256",
         "destination_conn_id",
         "kie_conn_id",
     )
@@ -137,11 +201,14 @@ class KieDownloadOperator(_FileOperator):
     def __init__(
         self,
         *,
-        file_url: str,
+        file_url: str | Sequence[str],
         destination: Location,
         if_exists: str = "overwrite",
         sign: str = "auto",
+        expected_size: int | None = None,
+        expected_sha256: str | None = None,
         destination_conn_id: str | None = None,
+        max_concurrency: int = 8,
         kie_conn_id: str = "kie_default",
         **kwargs: Any,
     ) -> None:
@@ -150,19 +217,29 @@ class KieDownloadOperator(_FileOperator):
         self.destination = destination
         self.if_exists = if_exists
         self.sign = sign
+        self.expected_size = expected_size
+        self.expected_sha256 = expected_sha256
         self.destination_conn_id = destination_conn_id
+        self.max_concurrency = max_concurrency
         self.kie_conn_id = kie_conn_id
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Download the file."""
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+        """Download the file or files."""
+        from airflow_provider_kie.client.downloads import Expected
         from airflow_provider_kie.hooks.kie import KieHook
+        from airflow_provider_kie.transfers import Download, distinct_names
 
-        with fail_without_retry():
-            downloaded = KieHook(self.kie_conn_id).download_file(
-                self.file_url,
-                self.destination,
-                if_exists=self.if_exists,
-                sign=self.sign,
-                destination_conn_id=self.destination_conn_id,
-            )
-        return downloaded.to_dict()
+        hook = KieHook(self.kie_conn_id)
+        how = (self.destination, self.if_exists, self.sign, self.destination_conn_id)
+        expected = Expected.parse(self.expected_size, self.expected_sha256)
+        if isinstance(self.file_url, str):
+            item = Download(self.file_url, *how, expected)
+            return self._run(item, lambda: hook.download(item), context)
+        if expected != Expected():
+            raise ValueError("expected_size and expected_sha256 are for a single file_url")
+        names = distinct_names(self.file_url)
+        items = [
+            Download(url, *how, name_in_folder=name) for url, name in zip(self.file_url, names, strict=True)
+        ]
+        move = partial(hook.download_all, max_concurrency=self.max_concurrency)
+        return self._run_all(items, move, context)

@@ -654,3 +654,35 @@ def test_a_storage_that_breaks_in_the_middle_keeps_the_old_object(
         write(open_target("memory://bucket/a.png", None, "x"), CONTENT)
     assert memory.exists("/bucket/a.png") is bool(old)
     assert not old or memory.cat("/bucket/a.png") == old
+
+
+def test_an_object_store_gets_the_object_once_and_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It shows an object when it is whole, and a move would be a second transfer.
+    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
+    fs = MemoryFileSystem()
+    attach(protocol="s3", fs=fs)
+    put: list[str] = []
+
+    def put_file(self: MemoryFileSystem, lpath: str, rpath: str, **kwargs: Any) -> None:
+        put.append(rpath)
+        assert Path(lpath).read_bytes() == CONTENT
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", put_file)
+    write(open_target("s3://bucket/a.png", None, "x"), CONTENT)
+    assert put == ["bucket/a.png"]
+
+
+def test_a_storage_that_is_gone_is_told_by_its_first_error(
+    memory: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: MemoryFileSystem, *args: Any, **kwargs: Any) -> None:
+        raise OSError(104, "Connection reset by peer")
+
+    def still_gone(self: MemoryFileSystem, *args: Any, **kwargs: Any) -> None:
+        raise OSError(32, "Broken pipe")
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", gone)
+    for name in ("rm", "rm_file", "_rm"):
+        monkeypatch.setattr(MemoryFileSystem, name, still_gone)
+    with pytest.raises(OSError, match="Connection reset by peer"):
+        write(open_target("memory://bucket/a.png", None, "x"), CONTENT)

@@ -174,7 +174,9 @@ def test_an_empty_file_is_a_file() -> None:
 
 def test_a_file_without_announced_length_is_taken_as_it_comes() -> None:
     with serve(whole(Content_Length=None)) as host:
-        assert fetch(host) == received_of(CONTENT)
+        content, received = fetch(host)
+    assert content == CONTENT
+    assert received.verified is False
 
 
 def test_a_chunked_file_is_received() -> None:
@@ -306,7 +308,15 @@ def test_a_transfer_that_never_arrives_whole_is_an_error_after_the_last_try() ->
     with serve(*[cut()] * 9) as host:
         error = failure(host, max_retries=2)
         assert isinstance(error, KieConnectionError | KieTransferError)
-        assert len(host.requests) == 3
+        # The first brings it half way; three more bring it no further.
+        assert len(host.requests) == 4
+
+
+def test_a_transfer_that_gets_on_a_little_each_time_has_all_the_tries_it_needs() -> None:
+    parts = [cut(1)] + [rest(at)[: -(len(CONTENT) - at - 1)] for at in range(1, 9)] + [rest(9)]
+    with serve(*parts) as host:
+        assert fetch(host, max_retries=1) == received_of(CONTENT)
+        assert host.ranges() == [None, *(f"bytes={at}-" for at in range(1, 10))]
 
 
 def test_a_host_that_cannot_be_reached_is_a_connection_error() -> None:

@@ -9,6 +9,8 @@ from airflow_provider_kie.client import errors
 from airflow_provider_kie.client.errors import (
     QUOTE_LIMIT,
     KieAuthError,
+    KieBatchError,
+    KieCancelledError,
     KieConfigError,
     KieConnectionError,
     KieError,
@@ -19,6 +21,7 @@ from airflow_provider_kie.client.errors import (
     KieQuotaError,
     KieRateLimitError,
     KieResponseError,
+    KieSourceError,
     KieTaskFailedError,
     KieTransferError,
     KieUnavailableError,
@@ -33,6 +36,8 @@ TREE = [
     (KieInsufficientCreditsError, KieError, False),
     (KieQuotaError, KieError, False),
     (KieValidationError, KieError, False),
+    (KieSourceError, KieValidationError, False),
+    (KieCancelledError, KieError, False),
     (KieNotFoundError, KieError, False),
     (KieFeatureDisabledError, KieError, False),
     (KieTaskFailedError, KieError, False),
@@ -55,7 +60,8 @@ def test_the_tree_is_as_documented(kind: type[KieError], parent: type[KieError],
 
 def test_the_tree_names_every_class() -> None:
     found = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, KieError)}
-    assert found == {KieError, *(row[0] for row in TREE)}
+    assert found == {KieError, KieBatchError, *(row[0] for row in TREE)}
+    assert all(kind.__name__ in (errors.__doc__ or "") for kind in found)
 
 
 def test_a_gateway_error_is_a_response_error_too() -> None:
@@ -82,7 +88,7 @@ def test_a_config_error_is_a_value_error() -> None:
         (429, KieRateLimitError),
         (430, KieRateLimitError),
         (433, KieQuotaError),
-        (451, KieValidationError),
+        (451, KieSourceError),
         (455, KieUnavailableError),
         (500, KieUnavailableError),
         (501, KieTaskFailedError),

@@ -223,6 +223,8 @@ def test_an_uploaded_file_is_the_dict_that_is_promised() -> None:
         "uploaded_at": "2026-04-16T07:19:10.400000Z",
         "expires_at": "2026-04-17T07:19:10.400000Z",
         "sha256": None,
+        "seconds": 0.0,
+        "retries": 0,
     }
 
 
@@ -234,6 +236,9 @@ def test_a_downloaded_file_is_the_dict_that_is_promised() -> None:
         "sha256": "00",
         "mime_type": None,
         "skipped": False,
+        "verified": False,
+        "seconds": 0.0,
+        "retries": 0,
     }
     assert (
         json.loads(json.dumps(DownloadedFile("https://h/a", "/a", 1, "00", None, False).to_dict())) == fields

@@ -332,7 +332,8 @@ def test_a_dropped_transfer_is_continued(cut_at: int, kie_simulator: KieSimulato
 
 def test_a_transfer_that_never_completes_leaves_nothing(kie_simulator: KieSimulator, tmp_path: Path) -> None:
     url = kie_simulator.add_generated_file("a.bin", os.urandom(1_000_000))
-    kie_simulator.fail_next("file", drop_after=1000, times=5)
+    kie_simulator.fail_next("file", drop_after=1000)
+    kie_simulator.fail_next("file", drop_after=0, times=5)
     target = tmp_path / "out" / "a.bin"
     target.parent.mkdir()
     target.write_bytes(b"the old one")
@@ -363,6 +364,9 @@ def test_an_existing_destination_is_overwritten_kept_or_refused(
         "sha256": None,
         "mime_type": None,
         "skipped": True,
+        "verified": False,
+        "seconds": 0.0,
+        "retries": 0,
     }
     with pytest.raises(FileExistsError, match=str(target)):
         KieHook().download_file(url, target, if_exists="fail")

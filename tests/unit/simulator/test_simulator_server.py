@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import os
 import shlex
 import signal
@@ -26,15 +27,14 @@ AGENT = {"User-Agent": "tests"}
 
 
 def free_ports() -> int:
-    """Find a port that is free along with the two after it."""
+    """Find a port that is free along with the two after it, below those that the system hands out itself."""
     while True:
+        port = random.randrange(10_000, 30_000)
         with socket.socket() as first, socket.socket() as second, socket.socket() as third:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
             try:
-                second.bind(("127.0.0.1", port + 1))
-                third.bind(("127.0.0.1", port + 2))
-            except (OSError, OverflowError):
+                for offset, one in enumerate((first, second, third)):
+                    one.bind(("127.0.0.1", port + offset))
+            except OSError:
                 continue
             return port
 

@@ -1,0 +1,121 @@
+"""The bytes of a response's body: off the socket where that is safe, unpacked where they came packed."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import zlib
+from collections.abc import Iterator
+
+import httpx
+
+from airflow_provider_kie.client.errors import KieConnectionError, KieTransferError, quote
+
+# From here on the time that the HTTP library takes for each piece counts; before, its kept connection does.
+_SOCKET_FROM = 8 * 1024 * 1024
+_PIECE = 512 * 1024
+
+
+def encoding_of(response: httpx.Response) -> str | None:
+    """
+    Tell whether a body came packed, though plain bytes were asked for.
+
+    :param response: Response of a file host.
+    :return: ``gzip`` or None; values that name no packing, which some stores keep as metadata, do not count.
+    :raises KieTransferError: It is packed in a way that cannot be unpacked.
+    """
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        return "gzip"
+    if encoding in ("br", "zstd", "compress", "x-compress") or "," in encoding:
+        raise KieTransferError(
+            f"download: the bytes come packed as {quote(encoding)}, which was not asked for", transient=False
+        )
+    return None
+
+
+def pieces_of(response: httpx.Response, length: int | None) -> Iterator[bytes | bytearray]:
+    """
+    Give a body piece by piece.
+
+    :param response: Open response with its body unread.
+    :param length: Bytes that the body has to have, if known.
+    :return: Pieces that are not changed afterwards.
+    :raises KieConnectionError: The connection broke, or no byte came in time.
+    :raises KieTransferError: A packed body ends too early or is broken.
+    """
+    if encoding_of(response):
+        yield from _unpacked(response)
+    elif length is not None and length >= _SOCKET_FROM and (connection := _socket_of(response)):
+        yield from _from_socket(response, connection, length)
+    else:
+        yield from response.iter_bytes()
+
+
+def _unpacked(response: httpx.Response) -> Iterator[bytes]:
+    # httpx would unpack too, but it takes packed bytes that stop in the middle for the whole.
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        for piece in response.iter_raw():
+            while piece and not unpacking.eof:
+                yield unpacking.decompress(piece, _PIECE)
+                piece = unpacking.unconsumed_tail
+    except zlib.error as error:
+        raise KieTransferError(f"download: the packed bytes are broken: {error}") from None
+    if not unpacking.eof:
+        raise KieTransferError("download: the packed bytes end too early")
+
+
+def _socket_of(response: httpx.Response) -> socket.socket | None:
+    """Give the connection's socket if what it carries from here on is the plain body, and nothing else."""
+    if response.http_version != "HTTP/1.1" or "transfer-encoding" in response.headers:
+        return None
+    stream = response.extensions.get("network_stream")
+    if stream is None:
+        return None
+    connection = stream.get_extra_info("socket")
+    # TLS inside a TLS proxy keeps its own state above the socket; then the two are not the same.
+    tls = stream.get_extra_info("ssl_object")
+    if response.url.scheme == "https":
+        return connection if isinstance(connection, ssl.SSLSocket) and tls is connection else None
+    return connection if isinstance(connection, socket.socket) and tls is None else None
+
+
+def _from_socket(
+    response: httpx.Response, connection: socket.socket, length: int
+) -> Iterator[bytes | bytearray]:
+    """
+    Read a body straight into buffers.
+
+    What the HTTP parser has read beyond the headers comes first, in one piece; then it holds nothing more. If
+    it did, bytes would be missing at the end, which is found. The connection is not used again afterwards.
+    """
+    parsed = response.iter_raw()  # kept to the end: the connection is closed with it
+    first = next(parsed, b"")
+    yield first
+    missing = length - len(first)
+    connection.settimeout(response.request.extensions["timeout"]["read"])
+    while missing > 0:
+        buffer = bytearray(min(_PIECE, missing))
+        filled, broken = _fill(connection, memoryview(buffer))
+        if filled:
+            yield buffer if filled == len(buffer) else buffer[:filled]
+        if broken:
+            raise broken
+        missing -= filled
+    parsed.close()  # type: ignore[attr-defined]
+
+
+def _fill(connection: socket.socket, buffer: memoryview) -> tuple[int, KieConnectionError | None]:
+    filled = 0
+    try:
+        while filled < len(buffer):
+            count = connection.recv_into(buffer[filled:])
+            if not count:
+                return filled, KieConnectionError("download: the connection was closed before the end")
+            filled += count
+    except TimeoutError:
+        return filled, KieConnectionError("download: no byte came in time")
+    except OSError as error:
+        return filled, KieConnectionError(f"download: the connection broke: {type(error).__name__} {error}")
+    return filled, None
