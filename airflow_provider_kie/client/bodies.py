@@ -6,6 +6,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Iterator
+from itertools import cycle
 
 import httpx
 
@@ -13,7 +14,8 @@ from airflow_provider_kie.client.errors import KieConnectionError, KieTransferEr
 
 # From here on the time that the HTTP library takes for each piece counts; before, its kept connection does.
 _SOCKET_FROM = 8 * 1024 * 1024
-_PIECE = 512 * 1024
+_PIECE = 256 * 1024
+Piece = bytes | memoryview
 
 
 def encoding_of(response: httpx.Response) -> str | None:
@@ -34,13 +36,13 @@ def encoding_of(response: httpx.Response) -> str | None:
     return None
 
 
-def pieces_of(response: httpx.Response, length: int | None) -> Iterator[bytes | bytearray]:
+def pieces_of(response: httpx.Response, length: int | None) -> Iterator[Piece]:
     """
     Give a body piece by piece.
 
     :param response: Open response with its body unread.
     :param length: Bytes that the body has to have, if known.
-    :return: Pieces that are not changed afterwards.
+    :return: Pieces; each stays as it is until the one after the next is asked for.
     :raises KieConnectionError: The connection broke, or no byte came in time.
     :raises KieTransferError: A packed body ends too early or is broken.
     """
@@ -74,18 +76,18 @@ def _socket_of(response: httpx.Response) -> socket.socket | None:
     if stream is None:
         return None
     connection = stream.get_extra_info("socket")
-    # TLS inside a TLS proxy keeps its own state above the socket; then the two are not the same.
+    # TLS inside TLS, as through an https proxy, is an SSLObject above a socket that carries encrypted bytes.
     tls = stream.get_extra_info("ssl_object")
     if response.url.scheme == "https":
-        return connection if isinstance(connection, ssl.SSLSocket) and tls is connection else None
-    return connection if isinstance(connection, socket.socket) and tls is None else None
+        plain = isinstance(connection, ssl.SSLSocket) and not isinstance(tls, ssl.SSLObject)
+    else:
+        plain = isinstance(connection, socket.socket) and tls is None
+    return connection if plain else None
 
 
-def _from_socket(
-    response: httpx.Response, connection: socket.socket, length: int
-) -> Iterator[bytes | bytearray]:
+def _from_socket(response: httpx.Response, connection: socket.socket, length: int) -> Iterator[Piece]:
     """
-    Read a body straight into buffers.
+    Read a body straight into two buffers in turn.
 
     What the HTTP parser has read beyond the headers comes first, in one piece; then it holds nothing more. If
     it did, bytes would be missing at the end, which is found. The connection is not used again afterwards.
@@ -95,11 +97,12 @@ def _from_socket(
     yield first
     missing = length - len(first)
     connection.settimeout(response.request.extensions["timeout"]["read"])
+    buffers = cycle([memoryview(bytearray(_PIECE)), memoryview(bytearray(_PIECE))])
     while missing > 0:
-        buffer = bytearray(min(_PIECE, missing))
-        filled, broken = _fill(connection, memoryview(buffer))
+        buffer = next(buffers)[:missing]
+        filled, broken = _fill(connection, buffer)
         if filled:
-            yield buffer if filled == len(buffer) else buffer[:filled]
+            yield buffer[:filled]
         if broken:
             raise broken
         missing -= filled

@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from types import TracebackType
@@ -14,7 +15,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-from tenacity import AsyncRetrying, Retrying
+from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from airflow_provider_kie import __version__
 from airflow_provider_kie.client.answers import ANSWER_LIMIT, read_answer
@@ -48,9 +49,9 @@ class KieClient:
     def __init__(self, settings: KieSettings, *, connections: int = 8) -> None:
         self.settings = settings
         self._http = httpx.Client(**_client_options(settings, connections))
-        self._pace = Pace()
         self._stopped = threading.Event()
-        self._reading: set[socket.socket] = set()
+        self._pace = Pace(sleep=self._stopped.wait)
+        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def send(self, call: Call[T], *, retries: Retries | None = None) -> T:
         """
@@ -76,13 +77,19 @@ class KieClient:
         :param retries: Counts the retries.
         :return: Keyword arguments.
         """
+
+        def before(state: RetryCallState) -> None:
+            self._pace.wait()
+            self.check_running()
+
         most = self.settings.max_retries
-        return retry_policy(name, max_retries=most, repeatable=repeatable, retries=retries, pace=self._pace)
+        policy = retry_policy(name, max_retries=most, repeatable=repeatable, retries=retries, pace=self._pace)
+        return policy | {"before": before, "sleep": self._stopped.wait}
 
     def stop(self) -> None:
-        """Let the transfers of other threads end: at their next piece, or at once where they wait for one."""
+        """Let what other threads are doing with this client end at once."""
         self._stopped.set()
-        for connection in list(self._reading):
+        for connection in list(self._connections):
             with suppress(OSError):
                 # Not SSLSocket's own, which would take the TLS state from under the thread that reads.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
@@ -107,7 +114,7 @@ class KieClient:
         with (
             _connection_errors(call.name),
             _request(self.settings, call) as request,
-            self._http.stream(**request) as response,
+            self._http.stream(**request, extensions={"trace": self._trace}) as response,
         ):
             _check_encoding(call, response)
             body = bytearray()
@@ -128,11 +135,12 @@ class KieClient:
         :raises KieTransferError: It redirects from https to http, or too often.
         """
         with _connection_errors("download"):
-            request = self._http.build_request("GET", file_url, headers=headers)
+            trace = {"trace": self._trace}
+            request = self._http.build_request("GET", file_url, headers=headers, extensions=trace)
             for _ in range(MAX_REDIRECTS + 1):
                 response = self._http.send(request, stream=True, follow_redirects=False)
                 if response.next_request is None:
-                    with closing(response), self._stoppable(response):
+                    with closing(response):
                         yield response
                     return
                 response.close()
@@ -140,18 +148,10 @@ class KieClient:
                 request = response.next_request
         raise KieTransferError(f"download: redirected more than {MAX_REDIRECTS} times", transient=False)
 
-    @contextmanager
-    def _stoppable(self, response: httpx.Response) -> Iterator[None]:
-        stream = response.extensions.get("network_stream")
-        connection = stream.get_extra_info("socket") if stream else None
-        if connection is None:
-            yield
-            return
-        self._reading.add(connection)
-        try:
-            yield
-        finally:
-            self._reading.discard(connection)
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
+        """Learn of every new connection; httpx calls this on the way."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._connections.add(info["return_value"].get_extra_info("socket"))
 
     def close(self) -> None:
         """Close the connections; the client cannot be used again."""

@@ -11,7 +11,7 @@ from tenacity import RetryCallState, Retrying
 
 from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.answers import retry_after
-from airflow_provider_kie.client.bodies import encoding_of, pieces_of
+from airflow_provider_kie.client.bodies import Piece, encoding_of, pieces_of
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import (
     KieError,
@@ -167,7 +167,7 @@ class _Download:
         )
         return Received(self.received, self.sha256.hexdigest(), mime_type, verified)
 
-    def _append(self, piece: bytes | bytearray) -> None:
+    def _append(self, piece: Piece) -> None:
         self.client.check_running()
         self.sink.write(piece)
         self.sha256.update(piece)

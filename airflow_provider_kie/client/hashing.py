@@ -24,11 +24,11 @@ class Sha256:
         self._size = 0
         self._under_way: Future[None] | None = None
 
-    def update(self, piece: bytes | bytearray) -> None:
+    def update(self, piece: bytes | memoryview) -> None:
         """
         Add a piece.
 
-        :param piece: Bytes that nobody changes any more.
+        :param piece: Bytes that nobody changes before the next piece has been added.
         """
         self._size += len(piece)
         if self._size < _BESIDE_FROM:

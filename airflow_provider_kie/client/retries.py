@@ -35,9 +35,14 @@ class Retries:
 
 
 class Pace:
-    """What a rate limit imposes on all threads of a client: none sends before it is over."""
+    """
+    What a rate limit imposes on all threads of a client: none sends before it is over.
 
-    def __init__(self) -> None:
+    :param sleep: Waits for so many seconds.
+    """
+
+    def __init__(self, sleep: Callable[[float], Any] = time.sleep) -> None:
+        self._sleep = sleep
         self._lock = threading.Lock()
         self._until = 0.0
 
@@ -52,8 +57,8 @@ class Pace:
 
     def wait(self) -> None:
         """Wait until sending is allowed; a hold that comes meanwhile counts too."""
-        while (missing := self._until - time.monotonic()) > 0:
-            time.sleep(missing)
+        while (missing := self._until - time.monotonic()) > 0 and not self._sleep(missing):
+            pass
 
 
 def retry_policy(
@@ -71,7 +76,7 @@ def retry_policy(
     :param max_retries: How often it is repeated at the most.
     :param repeatable: False if sending it twice may cost money.
     :param retries: Counts the retries.
-    :param pace: Shared with other threads, so that a rate limit slows them all; not for an event loop.
+    :param pace: Told of rate limits, so that they slow all threads that share it.
     :return: Keyword arguments.
     """
 
@@ -86,16 +91,13 @@ def retry_policy(
         of = f" of {max_retries}" if state.attempt_number <= max_retries else ""
         log.warning("%s failed; retry %d%s in %.1f s: %s", name, state.attempt_number, of, wait, error)
 
-    policy: dict[str, Any] = {
+    return {
         "stop": stop_after_attempt(max_retries + 1),
         "wait": seconds_to_wait,
         "retry": retry_if_exception(may_repeat(repeatable)),
         "before_sleep": before_sleep,
         "reraise": True,
     }
-    if pace is not None:
-        policy["before"] = lambda state: pace.wait()
-    return policy
 
 
 def may_repeat(repeatable: bool) -> Callable[[BaseException], bool]:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import os
+import random
 import shlex
 import signal
 import socket

@@ -1,0 +1,274 @@
+"""Lists of files in one task: all tried, one error, nothing done twice, ended within seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_kie._compat import AirflowFailException
+from airflow_provider_kie.client.errors import KieBatchError, KieCancelledError, KieUnavailableError
+from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.simulator import KieSimulator
+
+
+class StateStore:
+    """As much of Airflow 3.3's task state store as is used: what outlives a try."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.retentions: list[Any] = []
+
+    def get(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self.values[key] = value
+        self.retentions.append(retention)
+
+
+class TaskInstance:
+    def __init__(self, try_number: int) -> None:
+        self.try_number = try_number
+
+
+def context(try_number: int = 1, store: StateStore | None = None) -> Any:
+    given = {"ti": TaskInstance(try_number)}
+    return given | ({"task_state_store": store} if store else {})
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[str]:
+    paths = [tmp_path / f"{name}.png" for name in "abcde"]
+    for path in paths:
+        path.write_bytes(os.urandom(5000))
+    return [str(path) for path in paths]
+
+
+def upload(source: Any, **kwargs: Any) -> KieUploadOperator:
+    return KieUploadOperator(task_id="up", source=source, upload_path="a", **kwargs)
+
+
+def test_many_files_go_up_and_come_back_in_the_order_given(
+    kie_simulator: KieSimulator, photos: list[str], tmp_path: Path
+) -> None:
+    uploaded: Any = upload(photos, max_concurrency=3).execute(context())
+    assert [result["source"] for result in uploaded] == photos
+    urls = [result["download_url"] for result in uploaded]
+    operator = KieDownloadOperator(task_id="down", file_url=urls, destination=str(tmp_path / "back"))
+    downloaded: Any = operator.execute(context())
+    assert [result["file_url"] for result in downloaded] == urls
+    for photo, up, down in zip(photos, uploaded, downloaded, strict=True):
+        assert Path(down["path"]).read_bytes() == Path(photo).read_bytes()
+        assert up["sha256"] == down["sha256"]
+        assert down["verified"] is True
+
+
+def test_no_files_are_no_error_and_no_request(kie_simulator: KieSimulator, tmp_path: Path) -> None:
+    assert upload([]).execute(context()) == []
+    operator = KieDownloadOperator(task_id="down", file_url=[], destination=str(tmp_path))
+    assert operator.execute(context()) == []
+    assert kie_simulator.requests == []
+
+
+def test_files_of_the_same_name_do_not_collide(kie_simulator: KieSimulator, tmp_path: Path) -> None:
+    urls = [kie_simulator.add_generated_file("out.mp4", bytes([number])) for number in range(3)]
+    operator = KieDownloadOperator(task_id="down", file_url=urls, destination=str(tmp_path / "out.d"))
+    results: Any = operator.execute(context())
+    names = [Path(result["path"]).name for result in results]
+    assert names == ["out.mp4", "out-2.mp4", "out-3.mp4"]
+    assert [Path(result["path"]).read_bytes() for result in results] == [b"\0", b"\1", b"\2"]
+
+
+def test_a_bad_file_does_not_stop_the_others_and_one_error_says_all(
+    kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    good = [kie_simulator.add_generated_file(f"{name}.bin", b"x") for name in "ab"]
+    urls = [good[0], f"{kie_simulator.upload_url}/kieai/gone.bin", good[1], "https://127.0.0.1:9/x.bin"]
+    operator = KieDownloadOperator(task_id="down", file_url=urls, destination=str(tmp_path))
+    with pytest.raises(AirflowFailException) as caught:
+        operator.execute(context())
+    error = caught.value.__cause__
+    assert isinstance(error, KieBatchError)
+    assert [file for file, _ in error.failures] == [urls[1], urls[3]]
+    message = str(error)
+    assert "2 of 4 files failed, 2 are done" in message
+    assert f"{urls[1]}: KieNotFoundError" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "b.bin"]
+
+
+def test_a_batch_that_may_pass_is_left_to_airflows_retries(
+    kie_simulator: KieSimulator, photos: list[str]
+) -> None:
+    kie_simulator.fail_next("file-base64-upload", code=500, times=50)
+    with pytest.raises(KieBatchError) as caught:
+        upload(photos[:2]).execute(context())
+    assert caught.value.transient
+    assert all(isinstance(error, KieUnavailableError) for _, error in caught.value.failures)
+
+
+def test_a_retry_moves_only_what_is_missing(
+    kie_simulator: KieSimulator, photos: list[str], tmp_path: Path
+) -> None:
+    store = StateStore()
+    kie_simulator.fail_next("file-base64-upload", code=500, times=5)
+    with pytest.raises(KieBatchError, match="1 of 5 files failed"):
+        upload(photos, max_concurrency=1).execute(context(1, store))
+    kie_simulator.reset()
+    results: Any = upload(photos, max_concurrency=1).execute(context(2, store))
+    assert len(kie_simulator.requests) == 1
+    assert [result["source"] for result in results] == photos
+    assert len({result["download_url"] for result in results}) == 5
+    assert all(0 < retention.total_seconds() <= 24 * 3600 for retention in store.retentions)
+
+    urls = [result["download_url"] for result in results]
+    operator = KieDownloadOperator(task_id="down", file_url=urls, destination=str(tmp_path / "back"))
+    operator.execute(context(1, store))
+    (tmp_path / "back" / urls[0].rpartition("/")[2]).unlink()
+    kie_simulator.reset()
+    operator.execute(context(2, store))
+    assert len(kie_simulator.requests) == 1
+
+
+def test_a_finished_upload_is_not_repeated_unless_its_source_has_changed(
+    kie_simulator: KieSimulator, photos: list[str]
+) -> None:
+    store = StateStore()
+    first = upload(photos[0]).execute(context(1, store))
+    assert upload(photos[0]).execute(context(2, store)) == first
+    assert len(kie_simulator.requests) == 1
+    Path(photos[0]).write_bytes(b"changed")
+    assert upload(photos[0]).execute(context(3, store)) != first
+    assert len(kie_simulator.requests) == 2
+
+
+def test_an_upload_that_will_soon_be_deleted_is_sent_again(
+    kie_simulator: KieSimulator, photos: list[str]
+) -> None:
+    store = StateStore()
+    first: Any = upload(photos[0]).execute(context(1, store))
+    for value in store.values.values():
+        value["expires_at"] = first["uploaded_at"]
+    assert upload(photos[0]).execute(context(2, store)) != first
+
+
+def test_without_a_state_store_every_try_begins_anew(kie_simulator: KieSimulator, photos: list[str]) -> None:
+    upload(photos[0]).execute(context(1))
+    upload(photos[0]).execute(context(2))
+    assert len(kie_simulator.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"file_name": "a.png"}, "single source"),
+        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"max_concurrency": "8"}, "max_concurrency"),
+    ],
+)
+def test_bad_arguments_of_a_batch_are_refused(
+    arguments: dict[str, Any], reason: str, kie_simulator: KieSimulator, photos: list[str]
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        upload(photos, **arguments).execute(context())
+    assert kie_simulator.requests == []
+
+
+def test_one_rate_limit_slows_all_threads(kie_simulator: KieSimulator, photos: list[str]) -> None:
+    kie_simulator.fail_next("file-base64-upload", code=429, retry_after=0.3)
+    upload(photos, max_concurrency=1).execute(context())
+    refused, *others = kie_simulator.requests_to("file-base64-upload")
+    assert len(others) == 5
+    assert refused.status == 200
+
+
+def test_a_url_that_kie_ai_cannot_fetch_is_sent_through_the_worker(
+    kie_simulator: KieSimulator, photos: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    public: Any = upload(photos[0]).execute(context())
+    for fault in ({"code": 400}, {"code": 451}, {"code": 413}, {"code": 500, "msg": "Failed to download"}):
+        kie_simulator.fail_next("file-url-upload", **fault)
+        result: Any = upload(public["download_url"]).execute(context())
+        assert result["method"] == "base64"
+        assert result["sha256"] == public["sha256"]
+        assert result["source"] == public["download_url"]
+    assert "through this worker instead" in caplog.text
+    kie_simulator.fail_next("file-url-upload", code=451)
+    with pytest.raises(AirflowFailException, match="KieSourceError"):
+        upload(public["download_url"], method="url").execute(context())
+
+
+@pytest.mark.parametrize("expected", [{"expected_size": 4}, {"expected_sha256": "0" * 64}])
+def test_a_file_that_is_not_the_expected_one_is_an_error(
+    expected: dict[str, Any], kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    url = kie_simulator.add_generated_file("a.bin", b"abc")
+    operator = KieDownloadOperator(task_id="d", file_url=url, destination=str(tmp_path / "a"), **expected)
+    with pytest.raises(Exception, match="not the expected"):
+        operator.execute(context())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_expectations_are_read_after_templating(kie_simulator: KieSimulator, tmp_path: Path) -> None:
+    url = kie_simulator.add_generated_file("a.bin", b"abc")
+    target = str(tmp_path / "a")
+    KieDownloadOperator(task_id="d", file_url=url, destination=target, expected_size="3").execute(context())  # type: ignore[arg-type]
+    for wrong in ({"expected_size": "many"}, {"expected_sha256": "abc"}):
+        operator = KieDownloadOperator(task_id="d", file_url=url, destination=target, **wrong)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="expected_"):
+            operator.execute(context())
+
+
+def test_on_kill_does_nothing_when_nothing_is_moved() -> None:
+    upload("a.png").on_kill()
+
+
+def test_on_kill_ends_the_transfer_that_runs() -> None:
+    operator = upload("a.png")
+    with pytest.raises(KieCancelledError), operator._working():
+        operator.on_kill()
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+@pytest.mark.parametrize("fault", [{"chunk_delay": 0.2}, {"delay": 60.0}], ids=["slow", "silent"])
+def test_a_task_that_is_ended_ends_within_seconds_and_leaves_no_part(
+    many: bool, fault: dict[str, Any], kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    urls = [kie_simulator.add_generated_file(f"{name}.bin", os.urandom(3_000_000)) for name in "abc"]
+    kie_simulator.fail_next("file", **fault, times=3)
+    target = tmp_path / "out"
+    code = f"""
+        import signal
+        from airflow_provider_kie.operators.files import KieDownloadOperator
+
+        operator = KieDownloadOperator(
+            task_id="d", file_url={urls if many else urls[0]!r}, destination={f"{target}/"!r}
+        )
+        signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+        print("ready", flush=True)
+        operator.execute({{}})
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        while process.stdout.readline() != b"ready\n":
+            pass
+        deadline = time.monotonic() + 20
+        while len(kie_simulator.requests_to("file")) < (3 if many else 1) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert b"KieCancelledError" in errors
+        assert time.monotonic() - started < 5
+    assert list(target.iterdir()) == []
