@@ -5,7 +5,7 @@ LATEST := 3.3
 OLDEST := 3.1
 BIN := .venv-$(LATEST)/bin
 
-.PHONY: demo test checks lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
+.PHONY: bench demo faults test checks lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
 	$(BIN)/python scripts/demo.py
@@ -14,6 +14,15 @@ test:
 	$(MAKE) --jobs=2 --output-sync=target checks
 
 checks: lint types test-$(LATEST) test-$(OLDEST) docs docs-example
+
+# The whole fault suite, with every repetition; `make test` runs a small part of it.
+faults: .venv-$(LATEST)/installed
+	KIE_FAULTS=full $(BIN)/python -m pytest tests/faults tests/properties
+
+# Side by side with what users would pick instead; see benchmarks/README.md for what it needs.
+bench: .venv-$(LATEST)/installed
+	$(BIN)/pip install --quiet --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.run
 
 lint: .venv-$(LATEST)/installed
 	$(BIN)/ruff check
@@ -40,10 +49,13 @@ docs-example: .venv-$(LATEST)/installed
 	home=$$(mktemp -d) && AIRFLOW_HOME=$$home $(BIN)/python -m pytest --quiet docs/examples; \
 	  status=$$?; rm -rf $$home; exit $$status
 
+# uv takes seconds where pip takes minutes; pip knows mirrors that uv does not.
 .venv-%/installed: requirements/airflow-%.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed here; set PYTHON=")'
 	$(PYTHON) -m venv --clear .venv-$*
-	.venv-$*/bin/pip install --quiet --no-deps --requirement requirements/airflow-$*.txt
+	.venv-$*/bin/pip install --quiet uv
+	.venv-$*/bin/uv pip install --quiet --no-deps --requirement requirements/airflow-$*.txt \
+	  || .venv-$*/bin/pip install --quiet --no-deps --requirement requirements/airflow-$*.txt
 	.venv-$*/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	.venv-$*/bin/pip check
 	touch $@

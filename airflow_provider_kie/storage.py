@@ -28,6 +28,8 @@ _VERSION_KEYS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "upda
 # Stores that show an object when the last byte of its upload has arrived, and never before. Elsewhere an
 # upload gets a name of its own first.
 _WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
+# s3fs would hold ten parts of 50 MB in memory at a time.
+_S3_OPTIONS = {"chunksize": 8 * 1024 * 1024, "max_concurrency": 1}
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def discard_parts() -> None:
 
 def _publish(spool: str, path: ObjectStoragePath) -> None:
     if path.protocol in _WHOLE_OR_NOTHING:
-        path.fs.put_file(spool, path.path)
+        path.fs.put_file(spool, path.path, **(_S3_OPTIONS if path.protocol in ("s3", "s3a") else {}))
         return
     folder = path.path.rpartition("/")[0]
     part = f"{folder}/{_part_name()}"

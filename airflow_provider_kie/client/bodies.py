@@ -56,15 +56,19 @@ def pieces_of(response: httpx.Response, length: int | None) -> Iterator[Piece]:
 
 def _unpacked(response: httpx.Response) -> Iterator[bytes]:
     # httpx would unpack too, but it takes packed bytes that stop in the middle for the whole.
-    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    unpacking = None
     try:
-        for piece in response.iter_raw():
-            while piece and not unpacking.eof:
-                yield unpacking.decompress(piece, _PIECE)
-                piece = unpacking.unconsumed_tail
+        for packed in response.iter_raw():
+            while packed:
+                # A gzip file may have several members, one after the other.
+                unpacking = unpacking or zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+                yield unpacking.decompress(packed, _PIECE)
+                packed = unpacking.unconsumed_tail
+                if unpacking.eof:
+                    packed, unpacking = unpacking.unused_data, None
     except zlib.error as error:
         raise KieTransferError(f"download: the packed bytes are broken: {error}") from None
-    if not unpacking.eof:
+    if unpacking is not None:
         raise KieTransferError("download: the packed bytes end too early")
 
 

@@ -86,4 +86,4 @@ def file_name_of(url: str) -> str:
         suffix = suffix if len(suffix.encode()) < NAME_LIMIT // 2 else ""
         room = NAME_LIMIT - len(suffix.encode())
         safe = safe.removesuffix(suffix).encode()[:room].decode(errors="ignore") + suffix
-    return safe or "file"
+    return safe.rstrip() or "file"

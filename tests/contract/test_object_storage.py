@@ -1,0 +1,172 @@
+"""Files from and to S3, on moto's server: all or nothing, whatever fails, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from airflow.sdk import ObjectStoragePath
+from moto.server import ThreadedMotoServer
+
+from airflow_provider_kie.client.errors import KieConnectionError
+from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.simulator import KieSimulator
+
+# Warnings of the libraries between Airflow and S3 are not what is tested here.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """A bucket, the Airflow connection to it, and an own folder for temporary files."""
+    connection = {
+        "conn_type": "aws",
+        "login": "someone",
+        "password": "something",
+        "extra": {"endpoint_url": endpoint, "region_name": "us-east-1"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_STORE", json.dumps(connection))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="someone",
+        aws_secret_access_key="something",
+    )
+    client.create_bucket(Bucket="bucket")
+    yield client
+    for key in keys(client):
+        client.delete_object(Bucket="bucket", Key=key)
+
+
+def keys(s3: Any) -> list[str]:
+    return [entry["Key"] for entry in s3.list_objects_v2(Bucket="bucket").get("Contents", [])]
+
+
+def read(s3: Any, key: str) -> bytes:
+    body: bytes = s3.get_object(Bucket="bucket", Key=key)["Body"].read()
+    return body
+
+
+def left_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if not path.name.startswith("kie-simulator-")]
+
+
+def download(url: str, destination: str, **kwargs: Any) -> Any:
+    operator = KieDownloadOperator(
+        task_id="d", file_url=url, destination=destination, destination_conn_id="aws_store", **kwargs
+    )
+    return operator.execute({})
+
+
+@pytest.mark.parametrize("size", [1000, 20_000_000], ids=["one part", "many parts"])
+def test_a_file_comes_from_s3_and_goes_back(
+    size: int, s3: Any, kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    data = os.urandom(size)
+    s3.put_object(Bucket="bucket", Key="in/movie.mp4", Body=data)
+    upload = KieUploadOperator(
+        task_id="u", source="s3://bucket/in/movie.mp4", source_conn_id="aws_store", upload_path="a"
+    )
+    uploaded: Any = upload.execute({})
+    assert uploaded["source"] == "s3://bucket/in/movie.mp4"
+    assert uploaded["file_size"] == size
+    result = download(uploaded["download_url"], "s3://bucket/out/")
+    assert result["path"] == f"s3://bucket/out/{uploaded['file_name']}"
+    assert result["sha256"] == uploaded["sha256"]
+    assert read(s3, f"out/{uploaded['file_name']}") == data
+    assert left_in(tmp_path / "tmp") == []
+
+
+def test_what_exists_is_kept_or_refused_or_overwritten(s3: Any, kie_simulator: KieSimulator) -> None:
+    url = kie_simulator.add_generated_file("a.bin", b"new")
+    s3.put_object(Bucket="bucket", Key="a.bin", Body=b"older")
+    assert download(url, "s3://bucket/a.bin", if_exists="skip")["size"] == 5
+    with pytest.raises(FileExistsError, match=r"s3://bucket/a\.bin"):
+        download(url, "s3://bucket/a.bin", if_exists="fail")
+    assert kie_simulator.requests == []
+    download(url, "s3://bucket/a.bin")
+    assert read(s3, "a.bin") == b"new"
+
+
+def test_a_prefix_that_exists_is_a_folder(s3: Any, kie_simulator: KieSimulator) -> None:
+    s3.put_object(Bucket="bucket", Key="out/other.bin", Body=b"x")
+    url = kie_simulator.add_generated_file("a.bin", b"new")
+    assert download(url, "s3://bucket/out")["path"] == "s3://bucket/out/a.bin"
+    assert read(s3, "out/a.bin") == b"new"
+
+
+def test_many_files_go_into_a_prefix(s3: Any, kie_simulator: KieSimulator) -> None:
+    urls: Any = [kie_simulator.add_generated_file("a.bin", bytes([number])) for number in range(5)]
+    results = download(urls, "s3://bucket/new", max_concurrency=3)
+    assert [result["path"] for result in results][:2] == ["s3://bucket/new/a.bin", "s3://bucket/new/a-2.bin"]
+    assert [read(s3, result["path"].removeprefix("s3://bucket/")) for result in results] == [
+        bytes([number]) for number in range(5)
+    ]
+
+
+def test_a_transfer_that_fails_leaves_the_bucket_as_it_was(
+    s3: Any, kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    s3.put_object(Bucket="bucket", Key="a.bin", Body=b"old")
+    url = kie_simulator.add_generated_file("a.bin", os.urandom(1_000_000))
+    for key in ("a.bin", "b.bin"):
+        kie_simulator.fail_next("file", drop_after=1000)
+        kie_simulator.fail_next("file", drop_after=0, times=5)
+        with pytest.raises(KieConnectionError):
+            download(url, f"s3://bucket/{key}")
+        kie_simulator.reset()
+    assert keys(s3) == ["a.bin"]
+    assert read(s3, "a.bin") == b"old"
+    assert left_in(tmp_path / "tmp") == []
+
+
+@pytest.mark.parametrize("failing", ["UploadPart", "CompleteMultipartUpload", "PutObject"])
+def test_a_storage_that_fails_on_the_way_shows_nothing(
+    failing: str, s3: Any, kie_simulator: KieSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs: Any = ObjectStoragePath("s3://bucket/a.bin", conn_id="aws_store").fs
+    real = fs._call_s3
+
+    async def call(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        name = "".join(part.capitalize() for part in method.split("_"))
+        if name == failing:
+            raise OSError("the storage is gone")
+        return await real(method, *args, **kwargs)
+
+    monkeypatch.setattr(type(fs), "_call_s3", call)
+    s3.put_object(Bucket="bucket", Key="a.bin", Body=b"old")
+    size = 1000 if failing == "PutObject" else 20_000_000
+    url = kie_simulator.add_generated_file("a.bin", os.urandom(size))
+    with pytest.raises(OSError, match="the storage is gone"):
+        download(url, "s3://bucket/a.bin")
+    assert keys(s3) == ["a.bin"]
+    assert read(s3, "a.bin") == b"old"
+    assert s3.list_multipart_uploads(Bucket="bucket").get("Uploads", []) == []
+    assert left_in(tmp_path / "tmp") == []
+
+
+def test_a_missing_object_is_named(s3: Any, kie_simulator: KieSimulator) -> None:
+    upload = KieUploadOperator(
+        task_id="u", source="s3://bucket/no.bin", source_conn_id="aws_store", upload_path="a"
+    )
+    with pytest.raises(FileNotFoundError, match=r"s3://bucket/no\.bin"):
+        upload.execute({})
+    assert kie_simulator.requests == []
