@@ -35,6 +35,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {"integration-name": "kie.ai", "python-modules": ["airflow_provider_kie.triggers.credits"]}
         ],
+        "extra-links": ["airflow_provider_kie.links.KieLogsLink"],
         "connection-types": [
             {
                 "connection-type": "kie",

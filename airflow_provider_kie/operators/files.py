@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_kie.links import KieLogsLink
 from airflow_provider_kie.operators._failures import fail_without_retry
 from airflow_provider_kie.operators._finished import Finished
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 class _FileOperator(BaseOperator):
     """What uploads and downloads share: hidden queries, being killed, and not doing finished work again."""
 
+    operator_extra_links = (KieLogsLink(),)
     url_field: str
     _is_working = False
 

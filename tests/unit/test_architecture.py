@@ -41,6 +41,7 @@ LAYERS = [
     "hooks.kie",
     "triggers.credits",
     "sensors.credits",
+    "links",
     "operators._failures",
     "operators._finished",
     "operators.credits",

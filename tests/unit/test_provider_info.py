@@ -14,6 +14,7 @@ import pytest
 import airflow_provider_kie
 from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.kie import KieHook
+from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 
 INFO = get_provider_info()
 CONNECTION_TYPE = INFO["connection-types"][0]
@@ -54,6 +55,16 @@ def test_every_module_is_listed_once(kind: str) -> None:
     }
     for module in entry["python-modules"]:
         importlib.import_module(module)
+
+
+def test_the_links_exist_and_name_no_file() -> None:
+    for path in INFO["extra-links"]:
+        module, _, name = path.rpartition(".")
+        link = getattr(importlib.import_module(module), name)()
+        assert link.get_link(None, ti_key=None) == "https://kie.ai/logs"
+        assert link.name == "kie.ai logs"
+        for operator in (KieUploadOperator, KieDownloadOperator):
+            assert [type(extra) for extra in operator.operator_extra_links] == [type(link)]
 
 
 def test_the_hook_is_the_connection_types() -> None:
