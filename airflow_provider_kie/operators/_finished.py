@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_kie.transfers import Download, Upload
+
+log = logging.getLogger(__name__)
 
 
 class Finished:
@@ -22,6 +25,8 @@ class Finished:
     def __init__(self, context: Context) -> None:
         self._store: Any = context.get("task_state_store")
         self._is_retry = getattr(context.get("ti"), "try_number", 1) > 1
+        # Made before the transfer: a source that changes afterwards is another one.
+        self._keys: dict[int, str] = {}
 
     def get(self, item: Upload | Download) -> dict[str, Any] | None:
         """
@@ -30,10 +35,15 @@ class Finished:
         :param item: What is to be moved.
         :return: The result as the task returns it, or None.
         """
-        if self._store is None or not self._is_retry or not (key := _key(item)):
+        if self._store is None or not (key := _key(item)):
             return None
-        result: dict[str, Any] | None = self._store.get(key)
-        return result if result and item.still_holds(result) else None
+        self._keys[id(item)] = key
+        try:
+            result: dict[str, Any] | None = self._store.get(key) if self._is_retry else None
+            return result if result and item.still_holds(result) else None
+        except Exception as error:
+            log.warning("Cannot ask Airflow what earlier tries have finished: %s", error)
+            return None
 
     def set(self, item: Upload | Download, result: dict[str, Any]) -> None:
         """
@@ -42,8 +52,13 @@ class Finished:
         :param item: What was moved.
         :param result: The result as the task returns it.
         """
-        if self._store is not None and item.still_holds(result) and (key := _key(item)):
-            self._store.set(key, result, retention=item.lifetime(result))
+        key = self._keys.get(id(item))
+        try:
+            if key and item.still_holds(result):
+                self._store.set(key, result, retention=item.lifetime(result))
+        except Exception as error:
+            # The file is moved; that a retry would move it again is no reason to fail.
+            log.warning("Cannot tell Airflow what is finished: %s", error)
 
 
 def _key(item: Upload | Download) -> str | None:

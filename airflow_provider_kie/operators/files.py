@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from airflow_provider_kie.storage import Location
 
 
+# Airflow cuts a rendered list after 4096 characters; nobody sees what comes later.
+SHOWN_URLS = 100
+
+
 class _FileOperator(BaseOperator):
     """What uploads and downloads share: hidden queries, being killed, and not doing finished work again."""
 
@@ -33,7 +37,8 @@ class _FileOperator(BaseOperator):
         # and Airflow stores rendered fields.
         super()._do_render_template_fields(*args, **kwargs)
         urls = getattr(self, self.url_field)
-        for url in [urls] if isinstance(urls, str) or not isinstance(urls, Sequence) else urls:
+        many = not isinstance(urls, str) and isinstance(urls, Sequence)
+        for url in urls[:SHOWN_URLS] if many else [urls]:
             if isinstance(url, str) and "://" in url and (query := urlsplit(url).query):
                 mask_secret(query)
 

@@ -159,6 +159,21 @@ def test_an_upload_that_will_soon_be_deleted_is_sent_again(
     assert upload(photos[0]).execute(context(2, store)) != first
 
 
+def test_a_state_store_that_fails_is_no_reason_to_fail(
+    kie_simulator: KieSimulator, photos: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(StateStore):
+        def get(self, key: str) -> Any:
+            raise RuntimeError("the database is away")
+
+        def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+            raise RuntimeError("the database is away")
+
+    results: Any = upload(photos).execute(context(2, Broken()))
+    assert len(results) == len(kie_simulator.requests) == 5
+    assert "the database is away" in caplog.text
+
+
 def test_without_a_state_store_every_try_begins_anew(kie_simulator: KieSimulator, photos: list[str]) -> None:
     upload(photos[0]).execute(context(1))
     upload(photos[0]).execute(context(2))
