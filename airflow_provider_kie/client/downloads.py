@@ -158,14 +158,13 @@ class _Download:
             for piece in pieces_of(response, length):
                 self._append(piece)
         self._check()
-        mime_type = response.headers.get("content-type", "").partition(";")[0].strip() or None
         verified = (
             self.total is not None
             or "transfer-encoding" in response.headers
             or encoding_of(response) is not None
             or self.expected != NOTHING_EXPECTED
         )
-        return Received(self.received, self.sha256.hexdigest(), mime_type, verified)
+        return Received(self.received, self.sha256.hexdigest(), self.mime_type, verified)
 
     def _append(self, piece: Piece) -> None:
         self.client.check_running()
@@ -203,6 +202,7 @@ class _Download:
     def _start_over(self) -> None:
         self.received = 0
         self.etag: str | None = None
+        self.mime_type: str | None = None
         self.total: int | None = None
         self.sha256 = Sha256()
         self.sink.seek(0)
@@ -220,8 +220,13 @@ class _Download:
             return
         if response.status_code != 200:
             raise self._refusal(response)
+        mime_type = _mime_type(response)
+        if self.received and mime_type == "text/html" != self.mime_type:
+            # A proxy's page is no newer version of the file; the file may still be there the next time.
+            raise KieTransferError("download: the host answered the request for the rest with a page")
         if self.received:
             self._start_over()
+        self.mime_type = mime_type
         if encoding_of(response) is None:
             # Neither length nor ranges of packed bytes speak of what is written.
             self.etag = _strong_etag(response)
@@ -261,6 +266,10 @@ class _Download:
         if status >= 500 or status in (408, 425):
             return KieUnavailableError(f"{said}.", code=status, retry_after=wait)
         return KieTransferError(f"{said}: it refuses the file.", code=status, transient=False)
+
+
+def _mime_type(response: httpx.Response) -> str | None:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() or None
 
 
 def _strong_etag(response: httpx.Response) -> str | None:

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_kie.simulator import KieSimulator
+
+from .ledger import Ledger
+from .trial import Trial
+from .worker import Zygote
+
+_LEDGER = pytest.StashKey[Ledger]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash.setdefault(_LEDGER, Ledger())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ledger = config.stash.get(_LEDGER, None)
+    if ledger is not None and ledger.lost:
+        terminalreporter.section("faults")
+        for line in ledger.report():
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """Give the session's account of cases."""
+    return request.config.stash.setdefault(_LEDGER, Ledger())
+
+
+@pytest.fixture
+def trial(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    ledger: Ledger,
+) -> Iterator[Trial]:
+    """Set up one call under watch."""
+    theme = request.node.path.stem.removeprefix("test_")
+    words = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name[5:]
+    case = f"{theme}: {words.replace('-', ' ').replace('_', ' ')}"
+    trial = Trial(case, tmp_path, monkeypatch, caplog, ledger)
+    yield trial
+    trial.end_servers()
+
+
+@pytest.fixture(scope="session")
+def _simulator() -> Iterator[KieSimulator]:
+    with KieSimulator() as kie:
+        yield kie
+
+
+@pytest.fixture
+def kie(_simulator: KieSimulator) -> KieSimulator:
+    """Give the session's simulator, with nothing in it: stopping one takes longer than most cases."""
+    _simulator.reset()
+    _simulator.expire_uploads()
+    return _simulator
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """Give the process whose children are killed."""
+    with Zygote() as started:
+        yield started

@@ -1,0 +1,222 @@
+"""What kie.ai may answer to a call: every code, and what is no answer at all."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from airflow_provider_kie.client.errors import (
+    KieAuthError,
+    KieConnectionError,
+    KieError,
+    KieFeatureDisabledError,
+    KieGatewayError,
+    KieInsufficientCreditsError,
+    KieNotFoundError,
+    KieQuotaError,
+    KieRateLimitError,
+    KieResponseError,
+    KieTaskFailedError,
+    KieUnavailableError,
+    KieValidationError,
+)
+from airflow_provider_kie.hooks.kie import KieHook
+from airflow_provider_kie.simulator import KieSimulator
+
+from .server import Reply, envelope
+from .trial import Ending, Trial
+
+GOOD = Reply(body=envelope(5916.25))
+HTML = "<!DOCTYPE html><html><body>" + "<p>Please wait.</p>" * 200 + "{link} {key}</body></html>"
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    An answer to the question for the balance.
+
+    :param name: What is wrong with it.
+    :param replies: What the API host does.
+    :param ends: What keeps the promise: None is success.
+    :param asked: How often it is asked.
+    :param extra: Of the connection.
+    :param within: Seconds that it may take.
+    """
+
+    name: str
+    replies: tuple[Reply, ...]
+    ends: Ending = None
+    asked: int = 1
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    within: float = 5.0
+
+
+def text(body: str | bytes, status: int = 200, **how: Any) -> tuple[Reply, ...]:
+    return (Reply(status=status, body=body, **how),) * 9
+
+
+QUICK: dict[str, Any] = {"extra": {"timeout": 0.3}, "within": 4.0}
+
+CASES = [
+    Case("JSON cut in the middle, once", (Reply(body='{"code":200,"msg":"succ'), GOOD), asked=2),
+    Case("JSON cut in the middle, always", text('{"code":200,"msg":"succ'), KieResponseError, asked=3),
+    Case("nothing, once", (Reply(body=b""), GOOD), asked=2),
+    Case("nothing, always", text(b""), KieResponseError, asked=3),
+    Case(
+        "a megabyte and more",
+        text(b'{"code":200,"msg":"' + b"x" * 2_000_000 + b'","data":1}'),
+        KieResponseError,
+    ),
+    Case("JSON without end", (Reply(body=b" " * 65536, endless=True, framing="none"),) * 9, KieResponseError),
+    Case("brackets 100,000 deep", text("[" * 100_000), KieResponseError, asked=3),
+    Case(
+        "a packed bomb",
+        text(gzip.compress(bytes(80_000_000)), headers={"Content-Encoding": "gzip"}),
+        KieResponseError,
+        asked=3,
+    ),
+    Case("broken gzip, once", (Reply(body=b"no gzip", headers={"Content-Encoding": "gzip"}), GOOD), asked=2),
+    Case(
+        "a number of 5,000 digits", text('{"code":200,"data":' + "9" * 5000 + "}"), KieResponseError, asked=3
+    ),
+    Case("bytes of no text", text(bytes(range(128, 256)) * 9), KieResponseError, asked=3),
+    Case("null data", text(envelope(None)), KieResponseError),
+    Case("a text as data", text(envelope("many")), KieResponseError),
+    Case("a list as data", text(envelope([1])), KieResponseError),
+    Case("true as data", text(envelope(True)), KieResponseError),
+    Case("NaN as data", text('{"code":200,"data":NaN}'), KieResponseError),
+    Case("infinity as data", text('{"code":200,"data":1e999}'), KieResponseError),
+    Case("no code", text('{"msg":"ok","data":1}'), KieResponseError),
+    Case("null as code", text('{"code":null,"data":1}'), KieResponseError),
+    Case("a list", text("[200]"), KieResponseError, asked=3),
+    Case("a code of text", text('{"code":"200","data":5916.25}')),
+    Case("code 200 under status 500", text(envelope(1.0), 500), KieUnavailableError, asked=3),
+    Case(
+        "code 200, but not successful",
+        text('{"success":false,"code":200,"msg":"no","data":1}'),
+        KieResponseError,
+    ),
+    Case("code 0", text(envelope(None, 0)), KieResponseError),
+    Case("code 999", text(envelope(None, 999)), KieResponseError),
+    Case("HTML under 200", text(HTML), KieResponseError, asked=3),
+    Case("HTML under 403", text(HTML, 403), KieError),
+    Case("HTML under 502", text(HTML, 502), KieGatewayError, asked=3),
+    Case("HTML under 524, once", (Reply(status=524, body=HTML), GOOD), asked=2),
+    Case(
+        "the key in the message",
+        text(envelope(None, 422, "the key {key} may not do this")),
+        KieValidationError,
+    ),
+    Case(
+        "a signed link in the message", text(envelope(None, 400, "cannot fetch {link}")), KieValidationError
+    ),
+    Case(
+        "control characters in the message",
+        text(envelope(None, 400, "a\x1b[2Jb\r\nc" * 900)),
+        KieValidationError,
+    ),
+    Case("a redirect to another host", text(b"", 302, headers={"Location": "{other}/"}), KieError),
+    Case("reset before the headers, once", (Reply(head=0, then="reset"), GOOD), asked=2),
+    Case(
+        "reset within the body, always", text(envelope(1), sent=9, then="reset"), KieConnectionError, asked=3
+    ),
+    Case("silence before the headers, once", (Reply(head=0, then="silence"), GOOD), asked=2, **QUICK),
+    Case(
+        "silence within the body, always",
+        text(envelope(1), sent=9, then="silence"),
+        KieConnectionError,
+        asked=3,
+        **QUICK,
+    ),
+    Case(
+        "Retry-After of no sense",
+        (Reply(status=429, body=b"", headers={"Retry-After": "soon"}), GOOD),
+        asked=2,
+    ),
+    Case(
+        "Retry-After of the past",
+        (Reply(status=429, body=b"", headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), GOOD),
+        asked=2,
+    ),
+]
+
+# Of each code: what it is, and whether asking once more helps.
+CODES: list[tuple[int, type[KieError], bool]] = [
+    (400, KieValidationError, False),
+    (401, KieAuthError, False),
+    (402, KieInsufficientCreditsError, False),
+    (403, KieAuthError, False),
+    (404, KieNotFoundError, False),
+    (405, KieValidationError, False),
+    (408, KieTaskFailedError, False),
+    (410, KieNotFoundError, False),
+    (413, KieValidationError, False),
+    (422, KieValidationError, False),
+    (429, KieRateLimitError, True),
+    (430, KieRateLimitError, True),
+    (433, KieQuotaError, False),
+    (451, KieValidationError, False),
+    (455, KieUnavailableError, True),
+    (500, KieUnavailableError, True),
+    (501, KieTaskFailedError, False),
+    (505, KieFeatureDisabledError, False),
+    (524, KieUnavailableError, True),
+    (531, KieTaskFailedError, False),
+    (550, KieUnavailableError, True),
+]
+
+
+@pytest.mark.parametrize("in_loop", [False, True], ids=["plain", "async"])
+@pytest.mark.parametrize("case", CASES, ids=[case.name.replace(" ", "-") for case in CASES])
+def test_an_answer_is_a_balance_or_a_typed_error(case: Case, in_loop: bool, trial: Trial) -> None:
+    api = trial.host(case.replies, trusted=True)
+    other = trial.host([GOOD])
+    trial.words |= {
+        "other": f"{other.url}/a?{trial.signature}",
+        "link": f"{other.url}/a.bin?X-Amz-Signature={trial.signature}",
+    }
+    trial.connect(api.url, api.url, **case.extra)
+
+    def ask(hook: KieHook) -> float:
+        return asyncio.run(hook.aget_credits()) if in_loop else hook.get_credits()
+
+    result, error = trial.play(ask)
+    trial.judge_ending(error, case.ends, within=case.within)
+    if error is None and result != 5916.25:
+        trial.lose("wrong byte", f"the balance is {result!r}")
+    if error is not None and (len(str(error)) > 600 or not str(error).isprintable()):
+        trial.lose("other ending than promised", f"an error of {len(str(error))} characters, or of odd ones")
+    trial.judge_requests(api, case.asked)
+    trial.judge_requests(other, 0)
+    trial.judge_secrets()
+    trial.close()
+
+
+@pytest.mark.parametrize(("code", "kind", "transient"), CODES, ids=[str(code) for code, *_ in CODES])
+@pytest.mark.parametrize("status", [200, None], ids=["in-the-body", "as-the-status-too"])
+def test_every_code_is_its_error_and_is_repeated_only_where_that_helps(
+    code: int, kind: type[KieError], transient: bool, status: int | None, trial: Trial, kie: KieSimulator
+) -> None:
+    kie.credits = 5916.25
+    trial.connect(kie.api_url, kie.upload_url, key=kie.api_key)
+    kie.fail_next("credit", code=code, status=status or code, times=3, retry_after=0)
+    _, error = trial.play(lambda hook: hook.get_credits())
+    trial.judge_ending(error, kind)
+    if isinstance(error, KieError) and error.code != code:
+        trial.lose("other ending than promised", f"the error's code is {error.code}")
+    if len(kie.requests) != (3 if transient else 1):
+        trial.lose("request too many", f"{len(kie.requests)} requests")
+    kie.reset()
+    # One failure of the same kind is got over, if it can be.
+    kie.fail_next("credit", code=code, status=status or code)
+    balance, error = trial.play(lambda hook: hook.get_credits())
+    trial.judge_ending(error, None if transient else kind)
+    if error is None and balance != 5916.25:
+        trial.lose("wrong byte", f"the balance is {balance!r}")
+    trial.judge_secrets()
+    trial.close()
