@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
 
+from airflow_provider_kie.operators.files import KieUploadOperator
 from airflow_provider_kie.simulator import KieSimulator
 
 RunDag = Callable[..., Any]
@@ -82,3 +87,28 @@ def test_the_task_functions_move_a_file(
     assert run.state == "success"
     assert returned(run, "balance") == 100.0
     assert Path(returned(run, "fetch")).read_bytes() == b"a photo"
+
+
+def test_airflow_keeps_what_is_finished_between_the_tries_of_a_task(
+    run_dag: RunDag, kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    database = Path(os.environ["AIRFLOW_HOME"], "airflow.db")
+    with closing(sqlite3.connect(database)) as connection:
+        tables = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
+    if "task_state_store" not in tables:
+        pytest.skip("task state is kept from Airflow 3.3 on")
+    source = tmp_path / "photo.png"
+    source.write_bytes(b"a photo")
+    with DAG("kie_state", schedule=None) as dag:
+        KieUploadOperator(task_id="upload", source=[str(source)], upload_path="a")
+    run = run_dag(dag)
+
+    assert run.state == "success"
+    with closing(sqlite3.connect(database)) as connection:
+        query = "select key, value, expires_at from task_state_store where run_id = ?"
+        rows = connection.execute(query, (run.run_id,)).fetchall()
+    assert len(rows) == 1
+    key, value, expires_at = rows[0]
+    assert key.startswith("kie-")
+    assert "download_url" in str(value)
+    assert expires_at is not None

@@ -462,3 +462,36 @@ def test_a_bad_setting_is_a_value_error_too(connect: Connect) -> None:
         KieHook().get_credits()
     with pytest.raises(KieConfigError):
         KieHook().get_credits()
+
+
+# Metrics
+
+
+def test_transfers_are_counted_in_airflows_metrics(
+    kie_simulator: KieSimulator, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: dict[str, float] = {}
+
+    class Recorder:
+        def incr(self, name: str, count: int = 1) -> None:
+            counted[name] = counted.get(name, 0) + count
+
+        def timing(self, name: str, value: timedelta) -> None:
+            counted[name] = value.total_seconds()
+
+    monkeypatch.setattr("airflow_provider_kie.hooks.kie.get_stats", Recorder)
+    kie_simulator.fail_next("file-base64-upload", code=500)
+    uploaded = KieHook().upload_file(photo, "tests")
+    KieHook().download_files([uploaded.download_url] * 2, f"{tmp_path}/back")
+    KieHook().download_file(uploaded.download_url, photo, if_exists="skip")
+    assert uploaded.retries == counted["kie.retries"] == 1
+    assert (counted["kie.upload.files"], counted["kie.upload.bytes"]) == (1, 30_000)
+    assert (counted["kie.download.files"], counted["kie.download.bytes"]) == (3, 60_000)
+    assert counted["kie.upload.seconds"] >= 0
+
+
+def test_airflows_metrics_take_what_is_counted() -> None:
+    from airflow_provider_kie._compat import get_stats
+
+    get_stats().incr("kie.upload.bytes", 5)
+    get_stats().timing("kie.upload.seconds", timedelta(seconds=1))
