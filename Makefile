@@ -21,7 +21,7 @@ faults: .venv-$(LATEST)/installed
 
 # Side by side with what users would pick instead; see benchmarks/README.md for what it needs.
 bench: .venv-$(LATEST)/installed
-	$(BIN)/pip install --quiet --requirement benchmarks/requirements.txt
+	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.run
 
 lint: .venv-$(LATEST)/installed
@@ -54,7 +54,7 @@ docs-example: .venv-$(LATEST)/installed
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed here; set PYTHON=")'
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/pip install --quiet uv
-	.venv-$*/bin/uv pip install --quiet --no-deps --requirement requirements/airflow-$*.txt \
+	.venv-$*/bin/uv pip install --quiet --python .venv-$*/bin/python --no-deps --requirement requirements/airflow-$*.txt \
 	  || .venv-$*/bin/pip install --quiet --no-deps --requirement requirements/airflow-$*.txt
 	.venv-$*/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	.venv-$*/bin/pip check
