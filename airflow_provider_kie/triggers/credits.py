@@ -74,7 +74,11 @@ class KieCreditsTrigger(BaseEventTrigger):
         :return: Balances and errors, one an interval.
         """
         while True:
-            yield await _poll(kwargs["kie_conn_id"])
+            result = await _poll(kwargs["kie_conn_id"])
+            # asgiref, for one, can lose a cancellation on the way; then nothing else would end the poll.
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise asyncio.CancelledError
+            yield result
             await asyncio.sleep(kwargs["poke_interval"])
 
     async def filter_shared_stream(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -89,6 +90,27 @@ async def test_trouble_of_airflows_own_does_not_end_the_stream(monkeypatch: pyte
     assert isinstance(result, KieError)
     assert result.transient
     assert "the database is away" in str(result)
+
+
+async def test_a_cancellation_that_is_lost_on_the_way_ends_the_poll_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def deaf(kie_conn_id: str) -> float:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.02)
+        return 1.0
+
+    monkeypatch.setattr("airflow_provider_kie.triggers.credits._poll", deaf)
+
+    async def wait() -> Any:
+        return await anext(trigger(poke_interval=0.0).run())
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    done, _ = await asyncio.wait([waiting], timeout=2)
+    assert done
+    assert waiting.cancelled()
 
 
 async def test_a_new_key_takes_effect_while_waiting(kie_simulator: KieSimulator, connect: Connect) -> None:
