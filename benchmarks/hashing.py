@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--works", default="https", help="regular expression: only these (https)")
     parser.add_argument("--json", type=Path, help="file that gets every single figure")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = QUICK if options.quick else FULL
     works = [work for work in plan.works() if work.size == plan.sizes[-1] and work.direction != "batch"]
     works = [work for work in works if re.search(options.works, work.name)]

@@ -77,15 +77,28 @@ def measure(
         work: {name: Measured() for name in contenders[work.direction] if re.search(only, name)}
         for work in works
     }
-    for number in range(rounds):
-        for work, measured in results.items():
-            print(f"round {number + 1} of {rounds}: {work.name}", file=sys.stderr, flush=True)
-            # Each round begins with another one: whoever follows a heavy one has no advantage for ever.
-            names = list(measured)
-            turn = number % max(len(names), 1)
-            for name in names[turn:] + names[:turn]:
-                _once(work, contenders[work.direction][name], servers, measured[name])
+    try:
+        for number in range(rounds):
+            _round(number, rounds, results, contenders, servers)
+    except KeyboardInterrupt:
+        print("interrupted: the figures are of what was done so far", file=sys.stderr)
     return results
+
+
+def _round(
+    number: int,
+    rounds: int,
+    results: Results,
+    contenders: Mapping[Direction, Mapping[str, CommandOf]],
+    servers: Servers,
+) -> None:
+    for work, measured in results.items():
+        print(f"round {number + 1} of {rounds}: {work.name}", file=sys.stderr, flush=True)
+        # Each round begins with another one: whoever follows a heavy one has no advantage for ever.
+        names = list(measured)
+        turn = number % max(len(names), 1)
+        for name in names[turn:] + names[:turn]:
+            _once(work, contenders[work.direction][name], servers, measured[name])
 
 
 def failed(results: Results) -> bool:

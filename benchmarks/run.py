@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     :return: 0 if every transfer went well, whatever the targets.
     """
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = QUICK if options.quick else FULL
     rounds = options.rounds or (2 if options.quick else 5)
     works = [work for work in plan.works() if re.search(options.works, work.name)]
