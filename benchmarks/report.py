@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.contenders import ARIA2C_BATCH, BATCH, CURL, DOCUMENTS, HOOK, ONE_BY_ONE, OPERATOR
+from benchmarks.contenders import ARIA2C_BATCH, BATCH, CURL, DOCUMENTS, HOOK, ONE_BY_ONE, OPERATOR, UNHASHED
 from benchmarks.measure import Measured, Results
 from benchmarks.works import Direction, Work
 
@@ -116,7 +116,7 @@ def targets(results: Results) -> str:
 
 def _judged(results: Results) -> Iterator[tuple[str, str, bool]]:
     directions: tuple[Direction, ...] = ("down", "up")
-    for ours in (HOOK, OPERATOR):
+    for ours in (HOOK, UNHASHED, OPERATOR):
         for direction, most in (("down", 1.2), ("up", 1.1)):
             work = _largest(results, direction, "https")
             yield from _at_most(results, work, ours, CURL, most)

@@ -74,7 +74,8 @@ class Plan:
         schemes: tuple[Scheme, ...] = ("http", "https")
         directions: tuple[Direction, ...] = ("down", "up")
         single = [Work(way, scheme, size) for size in self.sizes for way in directions for scheme in schemes]
-        return [*single, Work("batch", "https", self.batch_size, self.batch_count)]
+        batches = [Work("batch", scheme, self.batch_size, self.batch_count) for scheme in schemes]
+        return [*single, *batches]
 
 
 FULL = Plan((1 << 10, 1 << 20, 100 << 20, 1 << 30), 500 << 10, 200)

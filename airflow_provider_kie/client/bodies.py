@@ -51,7 +51,24 @@ def pieces_of(response: httpx.Response, length: int | None) -> Iterator[Piece]:
     elif length is not None and length >= _SOCKET_FROM and (connection := _socket_of(response)):
         yield from _from_socket(response, connection, length)
     else:
-        yield from response.iter_bytes()
+        yield from _gathered(response)
+
+
+def _gathered(response: httpx.Response) -> Iterator[bytes]:
+    """Give a body in large pieces: threads that move many files at once wait for each other at every step."""
+    pieces, size = list[bytes](), 0
+    try:
+        for piece in response.iter_bytes():
+            pieces.append(piece)
+            size += len(piece)
+            if size >= _PIECE:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+    except (httpx.RequestError, httpx.StreamError):
+        # What came before the cut need not come again.
+        yield b"".join(pieces)
+        raise
+    yield b"".join(pieces)
 
 
 def _unpacked(response: httpx.Response) -> Iterator[bytes]:
