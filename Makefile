@@ -8,7 +8,7 @@ BIN := .venv-$(LATEST)/bin
 .PHONY: bench demo faults test checks lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
-	$(BIN)/python scripts/demo.py
+	$(BIN)/python -m scripts.demo
 
 test:
 	$(MAKE) --jobs=2 --output-sync=target checks

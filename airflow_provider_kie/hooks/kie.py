@@ -73,29 +73,31 @@ class KieHook(BaseHook):
             raise self._not_found() from error
         return AsyncKieClient(settings_of(connection, max_retries=max_retries))
 
-    def get_credits(self) -> float:
+    def get_credits(self, *, max_retries: int | None = None) -> float:
         """
-        Ask for the balance; costs nothing.
+        Ask for the balance, and report it as the metric ``kie.credits``; costs nothing.
 
+        :param max_retries: Instead of the connection's.
         :return: Credits.
         :raises KieError: kie.ai refused, or could not be reached after all retries.
 
         kie.ai page: https://docs.kie.ai/common-api/get-account-credits
         """
-        with self.get_conn() as client:
-            return client.send(calls.get_credits())
+        with self.get_conn(max_retries=max_retries) as client:
+            return self._report(client.send(calls.get_credits()))
 
-    async def aget_credits(self) -> float:
+    async def aget_credits(self, *, max_retries: int | None = None) -> float:
         """
         Ask for the balance on an event loop; otherwise as :meth:`get_credits`.
 
+        :param max_retries: Instead of the connection's.
         :return: Credits.
         :raises KieError: kie.ai refused, or could not be reached after all retries.
 
         kie.ai page: https://docs.kie.ai/common-api/get-account-credits
         """
-        async with await self.aget_conn() as client:
-            return await client.send(calls.get_credits())
+        async with await self.aget_conn(max_retries=max_retries) as client:
+            return self._report(await client.send(calls.get_credits()))
 
     def get_download_url(self, file_url: str) -> str:
         """
@@ -302,8 +304,7 @@ class KieHook(BaseHook):
         """
         try:
             # One try: the button's user is waiting.
-            with self.get_conn(max_retries=0) as client:
-                credits_ = client.send(calls.get_credits())
+            credits_ = self.get_credits(max_retries=0)
         except KieError as error:
             return False, str(error)
         return True, f"kie.ai answers: the account has {credits_:.15g} credits."
@@ -365,6 +366,10 @@ class KieHook(BaseHook):
         stats.incr("kie.retries", moved.retries)
         stats.timing(f"kie.{what}.seconds", timedelta(seconds=moved.seconds))
         return moved
+
+    def _report(self, balance: float) -> float:
+        get_stats().gauge("kie.credits", balance, tags={"conn_id": self.kie_conn_id})
+        return balance
 
     def _not_found(self) -> KieConfigError:
         return KieConfigError(

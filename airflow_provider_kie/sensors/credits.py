@@ -55,15 +55,13 @@ class KieCreditsSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Ask for the balance once."""
-        from airflow_provider_kie.client import calls
         from airflow_provider_kie.client.errors import KieError
         from airflow_provider_kie.hooks.kie import KieHook
 
         goal = CreditsGoal.parse(self.threshold, self.condition)
         try:
             # One request a poke: the interval is the retry.
-            with KieHook(self.kie_conn_id).get_conn(max_retries=0) as client:
-                balance = client.send(calls.get_credits())
+            balance = KieHook(self.kie_conn_id).get_credits(max_retries=0)
         except KieError as error:
             if not error.transient:
                 raise

@@ -1,28 +1,74 @@
-"""Waiting for credits in the triggerer: one poll for all that wait on the same connection and interval."""
+"""Triggers on the balance: one ends a sensor's waiting, one is an event that DAGs are scheduled on."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import math
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+from dataclasses import asdict
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_kie.client import calls, errors
+from airflow_provider_kie.client import errors
 from airflow_provider_kie.client.errors import KieError
-from airflow_provider_kie.credits import CreditsGoal
+from airflow_provider_kie.credits import CreditsCrossing, CreditsGoal, Seen
+from airflow_provider_kie.triggers._poll import balances
 
 log = logging.getLogger(__name__)
 
-CLASS_PATH = "airflow_provider_kie.triggers.credits.KieCreditsTrigger"
+MODULE = "airflow_provider_kie.triggers.credits"
 
 
-class KieCreditsTrigger(BaseEventTrigger):
+class _SharedPollTrigger(BaseEventTrigger):
     """
-    Wait until the balance meets a goal.
+    What listens to the balance of a connection.
 
-    From Airflow 3.3 on, all triggers of one connection and interval share one poll; before, each has its own.
+    From Airflow 3.3 on, all triggers of one connection and interval share one poll, sensors' and watchers'
+    alike; before, each has its own.
+    """
+
+    def __init__(self, *, kie_conn_id: str, poke_interval: float) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.kie_conn_id = kie_conn_id
+        self.poke_interval = poke_interval
+        self._said = ""
+
+    def shared_stream_key(self) -> Hashable | None:
+        """Name the poll that this trigger can share."""
+        return ("kie-credits", self.kie_conn_id, self.poke_interval)
+
+    @classmethod
+    def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[float | KieError, None]:
+        """
+        Poll for ever.
+
+        :param kwargs: Arguments of one of the triggers; only the fields in the key are the same for all.
+        :return: Balances and errors, one a poll.
+        """
+        return balances(kwargs["kie_conn_id"], kwargs["poke_interval"])
+
+    @abstractmethod
+    def filter_shared_stream(
+        self, shared_stream: AsyncIterator[float | KieError]
+    ) -> AsyncGenerator[TriggerEvent, None]:
+        """Turn poll results into this trigger's events."""
+
+    def run(self) -> AsyncGenerator[TriggerEvent, None]:
+        """Listen alone, where Airflow does not share: before 3.3, and in ``dag.test()``."""
+        return self.filter_shared_stream(self.open_shared_stream(self.serialize()[1]))
+
+    def _say(self, level: int, text: str) -> None:
+        """Log what is new: a thousand that wait side by side would fill the log with what it says already."""
+        if text != self._said:
+            self._said = text
+            log.log(level, "%s", text)
+
+
+class KieCreditsTrigger(_SharedPollTrigger):
+    """
+    Wait until the balance meets a goal: what a deferred ``KieCreditsSensor`` waits with.
 
     :param threshold: Credits.
     :param condition: ``at_least`` or ``below``.
@@ -45,15 +91,13 @@ class KieCreditsTrigger(BaseEventTrigger):
         kie_conn_id: str,
         silent_fail: bool = False,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(kie_conn_id=kie_conn_id, poke_interval=poke_interval)
         self.goal = CreditsGoal.parse(threshold, condition)
-        self.poke_interval = poke_interval
-        self.kie_conn_id = kie_conn_id
         self.silent_fail = silent_fail
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give what recreates the trigger; no secret is in it."""
-        return CLASS_PATH, {
+        return f"{MODULE}.KieCreditsTrigger", {
             "threshold": self.goal.threshold,
             "condition": self.goal.condition,
             "poke_interval": self.poke_interval,
@@ -61,29 +105,9 @@ class KieCreditsTrigger(BaseEventTrigger):
             "silent_fail": self.silent_fail,
         }
 
-    def shared_stream_key(self) -> Hashable | None:
-        """Name the poll that this trigger can share."""
-        return ("kie-credits", self.kie_conn_id, self.poke_interval)
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[float | KieError, None]:
-        """
-        Poll for ever; an error is a value here, because raising would end everyone who shares the poll.
-
-        :param kwargs: Arguments of one of the triggers; only the fields in the key are the same for all.
-        :return: Balances and errors, one an interval.
-        """
-        while True:
-            result = await _poll(kwargs["kie_conn_id"])
-            # asgiref, for one, can lose a cancellation on the way; then nothing else would end the poll.
-            if (task := asyncio.current_task()) and task.cancelling():
-                raise asyncio.CancelledError
-            yield result
-            await asyncio.sleep(kwargs["poke_interval"])
-
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[float | KieError]
-    ) -> AsyncIterator[TriggerEvent]:
+    ) -> AsyncGenerator[TriggerEvent, None]:
         """
         Wait for the poll result that ends this trigger's waiting.
 
@@ -95,24 +119,127 @@ class KieCreditsTrigger(BaseEventTrigger):
                 if self.goal.met_by(result):
                     yield TriggerEvent({"status": "success", "credits": result})
                     return
-                log.info("The balance of %.15g credits is not yet %s", result, self.goal)
+                self._say(logging.INFO, f"The balance of {result:.15g} credits is not yet {self.goal}")
             elif result.transient or self.silent_fail:
-                log.warning("Asking for the balance failed, will ask again: %s", result)
+                self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
             else:
                 yield TriggerEvent(_error_payload(result))
                 return
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait alone, where Airflow does not share: before 3.3, and in ``dag.test()``."""
-        async for event in self.filter_shared_stream(self.open_shared_stream(self.serialize()[1])):
-            yield event
+
+class KieCreditsEventTrigger(_SharedPollTrigger):
+    """
+    Fire whenever the balance crosses a threshold; for ``AssetWatcher``, so that DAGs can be scheduled on it.
+
+    It fires once per crossing, not as long as the balance is there, and not for the first balance it sees. On
+    Airflow 3.3 it remembers across restarts of the triggerer, and notices what was crossed meanwhile. Errors
+    never end it: they are logged, and it asks again.
+
+    The event is ``{"balance": 40.0, "previous_balance": 60.0, "threshold": 50.0, "condition": "below",
+    "kie_conn_id": "kie_default", "time": "2026-11-02T08:00:00Z"}``.
+
+    :param threshold: Credits.
+    :param condition: ``below`` or ``at_least``.
+    :param kie_conn_id: Airflow connection.
+    :param poke_interval: Seconds between polls.
+    :param hysteresis: Credits that the balance has to go back beyond the threshold before it can cross it
+        again; by default 5 % of the threshold.
+    :raises ValueError: An argument is unusable.
+
+    kie.ai page: https://docs.kie.ai/common-api/get-account-credits
+    """
+
+    def __init__(
+        self,
+        threshold: float,
+        condition: str = "below",
+        kie_conn_id: str = "kie_default",
+        poke_interval: float = 60.0,
+        hysteresis: float | None = None,
+    ) -> None:
+        if isinstance(poke_interval, bool) or not 0 < float(poke_interval) < math.inf:
+            raise ValueError(f"poke_interval must be a number of seconds above 0, not {poke_interval!r}")
+        super().__init__(kie_conn_id=kie_conn_id, poke_interval=float(poke_interval))
+        self.crossing = CreditsCrossing.parse(threshold, condition, hysteresis)
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Give what recreates the trigger; no secret is in it."""
+        return f"{MODULE}.KieCreditsEventTrigger", {
+            "threshold": self.crossing.goal.threshold,
+            "condition": self.crossing.goal.condition,
+            "kie_conn_id": self.kie_conn_id,
+            "poke_interval": self.poke_interval,
+            "hysteresis": self.crossing.hysteresis,
+        }
+
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[float | KieError]
+    ) -> AsyncGenerator[TriggerEvent, None]:
+        """
+        Watch for crossings, for ever.
+
+        :param shared_stream: Balances and errors.
+        :return: An event per crossing.
+        """
+        before = await self._remembered()
+        async for result in shared_stream:
+            if isinstance(result, KieError):
+                self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
+                continue
+            now, crossed = self.crossing.seen(before, result)
+            if crossed and before:
+                yield TriggerEvent(self._payload(result, before.balance))
+            if now != before:
+                # After the event: a triggerer that dies between the two tells it twice rather than never.
+                await self._remember(now)
+            before = now
+
+    def _payload(self, balance: float, previous_balance: float) -> dict[str, Any]:
+        import pendulum
+
+        goal = self.crossing.goal
+        return {
+            "balance": balance,
+            "previous_balance": previous_balance,
+            "threshold": goal.threshold,
+            "condition": goal.condition,
+            "kie_conn_id": self.kie_conn_id,
+            "time": pendulum.now("UTC").to_iso8601_string(),
+        }
+
+    @property
+    def _memory_key(self) -> str:
+        # An asset can have several watchers; each remembers for itself.
+        goal = self.crossing.goal
+        return f"kie-credits-{self.kie_conn_id}-{goal.condition}-{goal.threshold:.15g}"
+
+    async def _remembered(self) -> Seen | None:
+        store = getattr(self, "asset_state_store", None)  # none before Airflow 3.3
+        if store is None:
+            return None
+        try:
+            match await store.aget(self._memory_key):
+                case {"balance": int() | float() as balance, "armed": bool(armed)}:
+                    return Seen(float(balance), armed)
+        except Exception as error:
+            log.warning("What was seen before cannot be read; beginning anew: %s", error)
+        return None
+
+    async def _remember(self, seen: Seen) -> None:
+        store = getattr(self, "asset_state_store", None)
+        if store is None:
+            return
+        try:
+            await store.aset(self._memory_key, asdict(seen))
+        except Exception as error:
+            log.warning("A restart of the triggerer will begin anew; remembering failed: %s", error)
 
 
 def read_event(event: dict[str, Any] | None) -> float:
     """
     Read the event that resumes the sensor.
 
-    :param event: The trigger's payload.
+    :param event: The payload of :class:`KieCreditsTrigger`.
     :return: The balance.
     :raises KieError: The permanent error that ended the waiting, of its own class again.
     :raises ValueError: It is no event of :class:`KieCreditsTrigger`.
@@ -135,17 +262,3 @@ def _error_payload(error: KieError) -> dict[str, Any]:
         "message": error.args[0],
         "code": error.code,
     }
-
-
-async def _poll(kie_conn_id: str) -> float | KieError:
-    from airflow_provider_kie.hooks.kie import KieHook
-
-    try:
-        # The connection is read at every poll, so that a new key takes effect while sensors wait.
-        async with await KieHook(kie_conn_id).aget_conn(max_retries=0) as client:
-            return await client.send(calls.get_credits())
-    except KieError as error:
-        return error
-    except Exception as error:
-        # Airflow's own trouble, with its database for example; it must not end the waiting either.
-        return KieError(f"{type(error).__name__}: {error}", transient=True)

@@ -39,6 +39,7 @@ LAYERS = [
     "transfers",
     "hooks.settings",
     "hooks.kie",
+    "triggers._poll",
     "triggers.credits",
     "sensors.credits",
     "links",

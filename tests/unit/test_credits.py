@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kie.credits import CONDITIONS, CreditsGoal
+from airflow_provider_kie.credits import CONDITIONS, CreditsCrossing, CreditsGoal
 
 
 @pytest.mark.parametrize(
@@ -113,3 +113,47 @@ def test_a_goal_cannot_be_changed_and_is_equal_to_its_like() -> None:
     assert len({CreditsGoal.parse("5"), CreditsGoal(5.0)}) == 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         CreditsGoal(5.0).threshold = 6.0  # type: ignore[misc]
+
+
+def crossings(condition: str, *balances: float, hysteresis: Any = None) -> list[float]:
+    crossing, before, fired = CreditsCrossing.parse(100, condition, hysteresis), None, []
+    for balance in balances:
+        before, crossed = crossing.seen(before, balance)
+        if crossed:
+            fired.append(balance)
+    return fired
+
+
+@pytest.mark.parametrize(
+    ("condition", "balances", "fired"),
+    [
+        ("below", [120, 99], [99]),
+        ("below", [120, 100], []),
+        ("below", [120, 99, 98, 0, -3], [99]),
+        ("below", [99, 50, 10], []),
+        ("below", [99, 120, 80], [80]),
+        ("below", [120, 99, 101, 99, 104.9, 98], [99]),
+        ("below", [120, 99, 105, 99], [99, 99]),
+        ("below", [102, 99], [99]),
+        ("at_least", [80, 100], [100]),
+        ("at_least", [80, 99.9], []),
+        ("at_least", [80, 100, 120, 1e6], [100]),
+        ("at_least", [100, 120], []),
+        ("at_least", [80, 100, 99, 100, 95, 100], [100]),
+        ("at_least", [80, 100, 94.9, 100], [100, 100]),
+        ("at_least", [], []),
+    ],
+)
+def test_a_crossing_is_told_once(condition: str, balances: list[float], fired: list[float]) -> None:
+    assert crossings(condition, *balances) == fired
+
+
+def test_the_hysteresis_is_the_authors_if_given() -> None:
+    assert crossings("below", 120, 99, 100, 99, hysteresis=0) == [99, 99]
+    assert crossings("below", 120, 99, 119, 99, 120, 99, hysteresis="20") == [99, 99]
+
+
+@pytest.mark.parametrize("hysteresis", [-1, "some", float("nan"), float("inf"), True])
+def test_a_hysteresis_is_a_number_that_is_not_negative(hysteresis: Any) -> None:
+    with pytest.raises(ValueError, match="hysteresis must"):
+        CreditsCrossing.parse(100, "below", hysteresis)

@@ -100,7 +100,7 @@ async def test_a_cancellation_that_is_lost_on_the_way_ends_the_poll_all_the_same
             await asyncio.sleep(0.02)
         return 1.0
 
-    monkeypatch.setattr("airflow_provider_kie.triggers.credits._poll", deaf)
+    monkeypatch.setattr("airflow_provider_kie.triggers._poll._ask", deaf)
 
     async def wait() -> Any:
         return await anext(trigger(poke_interval=0.0).run())

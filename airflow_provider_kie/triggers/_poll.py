@@ -1,0 +1,63 @@
+"""The poll for the balance that triggers share; it never ends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+
+from airflow_provider_kie.client.errors import KieError
+from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
+
+# A poll in trouble waits at most this much longer than its interval.
+LONGEST_BACKOFF = 300.0
+
+
+async def balances(kie_conn_id: str, interval: float) -> AsyncGenerator[float | KieError, None]:
+    """
+    Ask for the balance for ever; an error is a value, because raising would end everyone who shares the poll.
+
+    :param kie_conn_id: Airflow connection.
+    :param interval: Seconds between two polls; after an error it is longer.
+    :return: Balances and errors, one a poll.
+    """
+    failures = 0
+    while True:
+        result = await _ask(kie_conn_id)
+        # asgiref, for one, can lose a cancellation on the way; then nothing else would end the poll.
+        if (task := asyncio.current_task()) and task.cancelling():
+            raise asyncio.CancelledError
+        yield result
+        failures = failures + 1 if isinstance(result, KieError) else 0
+        retry_after = result.retry_after if isinstance(result, KieError) else None
+        await asyncio.sleep(seconds_to_wait(interval, failures, retry_after))
+
+
+def seconds_to_wait(interval: float, failures: int, retry_after: float | None = None) -> float:
+    """
+    Say when to ask again.
+
+    :param interval: Seconds between two polls when all is well.
+    :param failures: How many polls in a row have failed.
+    :param retry_after: Seconds that kie.ai asked for, honoured up to 120.
+    :return: The interval; after a failure, more by a random part of a bound that doubles each time, so that
+        those who failed together do not come back together.
+    """
+    if not failures:
+        return interval
+    bound = min(interval * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
+    jitter = random.uniform(0, bound)  # noqa: S311 - nobody gains by guessing it
+    return max(interval + jitter, min(retry_after or 0.0, RETRY_AFTER_LIMIT))
+
+
+async def _ask(kie_conn_id: str) -> float | KieError:
+    from airflow_provider_kie.hooks.kie import KieHook
+
+    try:
+        # The connection is read at every poll, so that a new key takes effect while sensors wait.
+        return await KieHook(kie_conn_id).aget_credits(max_retries=0)
+    except KieError as error:
+        return error
+    except Exception as error:
+        # Airflow's own trouble, with its database for example; it must not end the waiting either.
+        return KieError(f"{type(error).__name__}: {error}", transient=True)
