@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import structlog
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_kie.client.errors import KieAuthError, KieError, KieUnavailableError
 from airflow_provider_kie.simulator import KieSimulator
-from airflow_provider_kie.triggers.credits import KieCreditsTrigger
+from airflow_provider_kie.triggers._poll import LONGEST_BACKOFF, seconds_to_wait
+from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger, KieCreditsTrigger
 
 Connect = Callable[..., str]
 
@@ -21,7 +25,9 @@ def trigger(threshold: float = 50, **kwargs: Any) -> KieCreditsTrigger:
     return KieCreditsTrigger(threshold=threshold, **(arguments | kwargs))
 
 
-async def events_of(waiting: KieCreditsTrigger, *results: float | KieError) -> list[Any]:
+async def events_of(
+    waiting: KieCreditsTrigger | KieCreditsEventTrigger, *results: float | KieError
+) -> list[Any]:
     async def stream() -> AsyncIterator[float | KieError]:
         for result in results:
             yield result
@@ -155,3 +161,213 @@ async def test_airflow_shares_one_poll_among_many(kie_simulator: KieSimulator) -
 def test_it_is_an_event_trigger_that_runs_on_the_tasks_queue() -> None:
     assert issubclass(KieCreditsTrigger, BaseEventTrigger)
     assert KieCreditsTrigger.supports_triggerer_queue
+
+
+class Memory:
+    """What an asset remembers, as Airflow 3.3 hands it to a watcher's trigger."""
+
+    def __init__(self, **kept: Any) -> None:
+        self.kept = kept
+        self.broken = False
+
+    async def aget(self, key: str) -> Any:
+        if self.broken:
+            raise RuntimeError("the database is away")
+        return self.kept.get(key)
+
+    async def aset(self, key: str, value: Any) -> None:
+        if self.broken:
+            raise RuntimeError("the database is away")
+        self.kept[key] = json.loads(json.dumps(value))
+
+
+def watcher(threshold: float = 50, memory: Memory | None = None, **kwargs: Any) -> KieCreditsEventTrigger:
+    waiting: Any = KieCreditsEventTrigger(threshold, **({"poke_interval": 0.01} | kwargs))
+    if memory:
+        waiting.asset_state_store = memory
+    return cast("KieCreditsEventTrigger", waiting)
+
+
+async def test_a_watcher_tells_each_crossing_once_and_goes_on() -> None:
+    events = await events_of(watcher(), 60.0, 40.0, 30.0, 55.0, 49.0)
+    assert [(event["previous_balance"], event["balance"]) for event in events] == [(60.0, 40.0), (55.0, 49.0)]
+    assert events[0] | {"time": ""} == {
+        "balance": 40.0,
+        "previous_balance": 60.0,
+        "threshold": 50.0,
+        "condition": "below",
+        "kie_conn_id": "kie_default",
+        "time": "",
+    }
+    assert datetime.fromisoformat(events[0]["time"]).utcoffset() == timedelta(0)
+    assert json.loads(json.dumps(events)) == events
+
+
+async def test_a_watcher_does_not_take_the_first_balance_for_a_crossing() -> None:
+    assert await events_of(watcher(), 40.0, 30.0) == []
+    assert await events_of(watcher(condition="at_least"), 60.0, 70.0) == []
+
+
+async def test_no_error_ends_a_watcher_or_makes_it_forget() -> None:
+    down, refused = KieUnavailableError("down", code=500), KieAuthError("no", code=401)
+    events = await events_of(watcher(), 60.0, down, refused, refused, 40.0)
+    assert [event["previous_balance"] for event in events] == [60.0]
+
+
+async def test_a_watcher_remembers_across_restarts() -> None:
+    memory = Memory()
+    assert await events_of(watcher(memory=memory), 60.0) == []
+    (crossed_meanwhile,) = await events_of(watcher(memory=memory), 40.0)
+    assert crossed_meanwhile["previous_balance"] == 60.0
+    assert await events_of(watcher(memory=memory), 40.0, 51.0, 49.0) == []
+    assert len(await events_of(watcher(memory=memory), 53.0, 49.0)) == 1
+
+
+async def test_watchers_of_one_asset_remember_for_themselves() -> None:
+    memory = Memory()
+    for threshold in (50, 20):
+        await events_of(watcher(threshold, memory), 60.0)
+    assert len(await events_of(watcher(50, memory), 40.0)) == 1
+    assert len(await events_of(watcher(20, memory), 40.0, 10.0)) == 1
+    assert len(memory.kept) == 2
+
+
+@pytest.mark.parametrize("kept", [None, 7, "yes", {}, {"balance": "60", "armed": True}, {"balance": 60}])
+async def test_a_memory_that_says_nothing_useful_is_begun_anew(kept: Any) -> None:
+    memory = Memory(**{watcher()._memory_key: kept})
+    assert await events_of(watcher(memory=memory), 40.0) == []
+    assert memory.kept[watcher()._memory_key] == {"balance": 40.0, "armed": False}
+
+
+async def test_a_memory_that_is_away_does_not_end_a_watcher(caplog: pytest.LogCaptureFixture) -> None:
+    memory = Memory()
+    memory.broken = True
+    assert len(await events_of(watcher(memory=memory), 60.0, 40.0)) == 1
+    assert "the database is away" in caplog.text
+
+
+async def test_a_watcher_survives_being_stored_as_json() -> None:
+    classpath, kwargs = watcher(50, condition="at_least", hysteresis=3).serialize()
+    again = KieCreditsEventTrigger(**json.loads(json.dumps(kwargs)))
+    assert again.serialize() == (classpath, kwargs)
+    assert BaseEventTrigger.hash(classpath, kwargs) == BaseEventTrigger.hash(*again.serialize())
+    assert classpath == f"{KieCreditsEventTrigger.__module__}.{KieCreditsEventTrigger.__qualname__}"
+
+
+def test_a_watcher_takes_its_arguments_in_the_order_in_which_they_are_documented() -> None:
+    kwargs = KieCreditsEventTrigger(50, "at_least", "kie_b", 30).serialize()[1]
+    assert kwargs == {
+        "threshold": 50.0,
+        "condition": "at_least",
+        "kie_conn_id": "kie_b",
+        "poke_interval": 30.0,
+        "hysteresis": 2.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"threshold": "many"}, "threshold must be a number"),
+        ({"condition": "above"}, "at_least, below"),
+        ({"poke_interval": 0}, "poke_interval must be"),
+        ({"poke_interval": -1}, "poke_interval must be"),
+        ({"poke_interval": float("nan")}, "poke_interval must be"),
+        ({"poke_interval": True}, "poke_interval must be"),
+        ({"hysteresis": -1}, "hysteresis must"),
+    ],
+)
+def test_a_watcher_refuses_bad_arguments_where_the_dag_is_written(
+    arguments: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        KieCreditsEventTrigger(**({"threshold": 50} | arguments))
+
+
+async def test_a_watcher_shares_the_sensors_poll() -> None:
+    assert watcher(poke_interval=7).shared_stream_key() == trigger(poke_interval=7.0).shared_stream_key()
+
+
+async def test_a_watcher_runs_alone_where_airflow_does_not_share(kie_simulator: KieSimulator) -> None:
+    kie_simulator.credits = 60
+    events = watcher().run()
+    waiting = asyncio.ensure_future(anext(events))
+    async with asyncio.timeout(20):
+        while len(kie_simulator.requests) < 2:
+            await asyncio.sleep(0.01)
+        kie_simulator.credits = 40
+        event = await waiting
+    assert event.payload["balance"] == 40.0
+    await events.aclose()
+
+
+async def test_every_poll_is_a_metric(kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    class Stats:
+        def gauge(self, name: str, value: float, *, tags: dict[str, str]) -> None:
+            told.append((name, value, tags))
+
+    monkeypatch.setattr("airflow_provider_kie.hooks.kie.get_stats", Stats)
+    kie_simulator.credits = 12.5
+    stream = KieCreditsTrigger.open_shared_stream(trigger().serialize()[1])
+    assert [await anext(stream), await anext(stream)] == [12.5, 12.5]
+    await stream.aclose()
+    assert told == [("kie.credits", 12.5, {"conn_id": "kie_default"})] * 2
+
+
+@pytest.mark.parametrize("interval", [0.5, 60.0])
+def test_errors_back_off_politely_and_recovery_returns_to_the_interval(interval: float) -> None:
+    assert {seconds_to_wait(interval, 0) for _ in range(10)} == {interval}
+    for failures in range(1, 2000, 7):
+        bound = interval + min(interval * 2.0 ** min(failures - 1, 50), LONGEST_BACKOFF)
+        waits = {seconds_to_wait(interval, failures) for _ in range(20)}
+        assert len(waits) > 1, "without jitter all come back at once"
+        assert all(interval <= wait <= bound for wait in waits)
+
+
+def test_what_kie_ai_asks_for_is_honoured_up_to_two_minutes() -> None:
+    assert 30 <= seconds_to_wait(1, 1, retry_after=30) <= 31
+    assert seconds_to_wait(1, 1, retry_after=1e6) == 120
+    assert seconds_to_wait(600, 1, retry_after=1) >= 600
+
+
+async def test_the_poll_counts_failures_in_a_row(
+    kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = []
+
+    def wait(interval: float, failures: int, retry_after: float | None = None) -> float:
+        counted.append((failures, retry_after))
+        return 0.0
+
+    monkeypatch.setattr("airflow_provider_kie.triggers._poll.seconds_to_wait", wait)
+    kie_simulator.fail_next("credit", code=500, times=2)
+    kie_simulator.fail_next("credit", code=429, retry_after=7)
+    stream = KieCreditsTrigger.open_shared_stream(trigger().serialize()[1])
+    for _ in range(5):
+        await anext(stream)
+    await stream.aclose()
+    assert counted == [(1, None), (2, None), (3, 7.0), (0, None)]
+
+
+async def test_a_thousand_that_wait_say_only_what_is_new(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "airflow_provider_kie")
+    down = KieUnavailableError("down", code=500)
+    await events_of(trigger(), 1.0, 1.0, 1.0, down, down, 2.0, 2.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The balance of 1 credits is not yet at least 50",
+        "Asking for the balance failed, will ask again: down",
+        "The balance of 2 credits is not yet at least 50",
+    ]
+
+
+def test_a_deferred_sensor_waits_in_the_triggerers_of_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    task_runner = pytest.importorskip("airflow.sdk.execution_time.task_runner")
+    if not hasattr(BaseEventTrigger, "supports_triggerer_queue"):
+        pytest.skip("triggerers have queues from Airflow 3.2 on")
+    monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
+    ti: Any = SimpleNamespace(dag_id="a", task_id="b", run_id="c", task=SimpleNamespace(queue="credits"))
+    deferred = task_runner.TaskDeferred(trigger=trigger(), method_name="execute_complete")
+    message, _ = task_runner._defer_task(deferred, ti, structlog.get_logger())
+    assert message.queue == "credits"
