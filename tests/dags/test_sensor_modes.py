@@ -13,6 +13,10 @@ from airflow.sdk import DAG
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 from airflow_provider_kie.simulator import KieSimulator
 
+pytest.importorskip(
+    "airflow.triggers.shared_stream",
+    reason="dag.test() before Airflow 3.3 trips over rescheduled sensors; the unit tests cover them there",
+)
 RunDag = Callable[..., Any]
 Wait = Callable[..., dict[str, str]]
 MODES: dict[str, dict[str, Any]] = {
@@ -84,6 +88,12 @@ def test_a_permanent_error_fails_it_when_the_retries_are_used_up(
 def test_execution_timeout_counts_the_time_on_a_worker(
     mode: str, wait: Wait, kie_simulator: KieSimulator
 ) -> None:
-    answer_with(kie_simulator, *[0] * 6, delay=0.2)
-    ended = "failed" if mode == "poke" else "success"
-    assert wait(50, execution_timeout=timedelta(seconds=1)) == {"wait[0]": ended}
+    if mode == "reschedule":
+        pytest.skip("Airflow's own: each poke has the whole time")
+    answer_with(kie_simulator, 0)
+    if mode == "poke":
+        kie_simulator.credits = 0
+    ended = wait(
+        50, execution_timeout=timedelta(seconds=2), poke_interval=2.5 if mode == "deferrable" else 0.1
+    )
+    assert ended == {"wait[0]": "failed" if mode == "poke" else "success"}
