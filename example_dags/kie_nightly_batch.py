@@ -1,6 +1,9 @@
 """
 A nightly batch: wait until the account can pay, upload a folder, generate, fetch the results.
 
+If the credits do not come within six hours, the night goes the other way, to ``too_few_credits``, and the
+inbox waits for the next one. It needs the connection ``kie_default``, and a triggerer.
+
 The generating itself is left out: it costs credits. ``generate`` stands where your own step goes, and the
 batch downloads what was uploaded, so that it runs as it is.
 """
@@ -10,8 +13,10 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, task
 
+from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
@@ -47,8 +52,19 @@ with DAG(
         threshold=needed,
         poke_interval=timedelta(minutes=1),
         timeout=timedelta(hours=6),
+        soft_fail=True,  # only of the timeout; with a wrong key, say, the run fails
         deferrable=True,
     )
+
+    enough_credits = KieCreditsBranchOperator(
+        task_id="enough_credits",
+        threshold=needed,
+        follow_task_ids_if_true="upload",
+        follow_task_ids_if_false="too_few_credits",
+        trigger_rule="none_failed",
+    )
+
+    too_few_credits = EmptyOperator(task_id="too_few_credits")  # or tell somebody
 
     # [START howto_operator_kie_upload_mapped]
     upload = KieUploadOperator.partial(
@@ -73,4 +89,4 @@ with DAG(
     ).expand(file_url=generate.expand(uploaded=upload.output))
     # [END howto_operator_kie_download_mapped]
 
-    wait_for_credits >> upload
+    wait_for_credits >> enough_credits >> [upload, too_few_credits]

@@ -60,21 +60,49 @@ def test_the_demo_goes_the_other_way_with_too_few_credits(
     assert kie_simulator.uploads == {}
 
 
-def test_the_nightly_batch_moves_every_file_of_the_inbox(
-    run_dag: RunDag, states: RunDag, returned: RunDag, kie_simulator: KieSimulator, tmp_path: Path
-) -> None:
-    inbox = tmp_path / "inbox"
+def inbox_of_three(folder: Path) -> Path:
+    inbox = folder / "inbox"
     inbox.mkdir()
     for name in ("a.png", "b.txt", "c.bin"):
         (inbox / name).write_bytes(name.encode() * 100)
-    run = run_dag("kie_nightly_batch", inbox=str(inbox), outbox=str(tmp_path / "outbox"), credits_per_file=1)
+    return inbox
+
+
+def test_the_nightly_batch_moves_every_file_of_the_inbox_in_a_run_without_a_logical_date(
+    run_dag: RunDag, states: RunDag, returned: RunDag, kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    inbox = inbox_of_three(tmp_path)
+    outbox = str(tmp_path / "outbox")
+    run = run_dag("kie_nightly_batch", dated=False, inbox=str(inbox), outbox=outbox, credits_per_file=1)
 
     assert run.state == "success"
-    assert set(states(run).values()) == {"success"}
+    assert run.logical_date is None
+    ended = states(run)
+    assert ended.pop("too_few_credits") == "skipped"
+    assert set(ended.values()) == {"success"}
     assert returned(run, "wait_for_credits") == 100.0
     assert len(kie_simulator.uploads) == 3
     sent = sorted(path.read_bytes() for path in inbox.iterdir())
     assert sorted(path.read_bytes() for path in (tmp_path / "outbox").iterdir()) == sent
+
+
+def test_the_nightly_batch_leaves_the_inbox_alone_when_the_credits_do_not_come(
+    load_dag: RunDag, run_dag: RunDag, states: RunDag, kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    dag = load_dag("kie_nightly_batch")
+    sensor = dag.get_task("wait_for_credits")
+    # dag.test() gives deferred tasks all the time in the world, and nobody waits six hours here.
+    sensor.deferrable, sensor.poke_interval, sensor.timeout = False, 0.01, 0.05
+    kie_simulator.credits = 14
+    run = run_dag(dag, inbox=str(inbox_of_three(tmp_path)), outbox=str(tmp_path / "outbox"))
+
+    assert run.state == "success"
+    ended = states(run)
+    assert ended["wait_for_credits"] == "skipped"
+    assert ended["enough_credits"] == ended["too_few_credits"] == "success"
+    assert ended["upload"] == ended["generate"] == ended["download"] == "skipped"
+    assert kie_simulator.uploads == {}
+    assert not (tmp_path / "outbox").exists()
 
 
 def test_the_task_functions_move_a_file(
