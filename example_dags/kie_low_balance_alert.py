@@ -1,0 +1,62 @@
+"""
+An alert when the balance falls below 50 credits.
+
+Nothing runs until that happens: the triggerer watches the balance and makes an event each time it falls
+below, and the event starts the DAG. It needs the connection ``kie_default``, and a triggerer. In place of
+``LogNotifier`` put the one you read at night: ``SlackNotifier`` of apache-airflow-providers-slack, or
+``SmtpNotifier`` of apache-airflow-providers-smtp.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, Asset, AssetWatcher, BaseNotifier, Context, task
+
+from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger
+
+
+class LogNotifier(BaseNotifier):
+    """Write a message to the task's log."""
+
+    template_fields = ("message",)
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.message = message
+
+    def notify(self, context: Context) -> None:
+        """Write it."""
+        self.log.warning("%s", self.message)
+
+
+# [START howto_trigger_kie_credits_event]
+credits_low = Asset(
+    "kie_credits_low",
+    watchers=[
+        AssetWatcher(
+            name="kie_balance",
+            trigger=KieCreditsEventTrigger(threshold=50, condition="below"),
+        )
+    ],
+)
+
+with DAG(
+    "kie_low_balance_alert",
+    description="Tells that the balance has fallen below 50 credits",
+    schedule=[credits_low],
+    catchup=False,
+    tags=["kie"],
+) as dag:
+
+    @task(on_success_callback=[LogNotifier("{{ ti.xcom_pull('write_alert') }}")])
+    def write_alert(triggering_asset_events: Any = None) -> str:
+        """Say what has happened."""
+        event = triggering_asset_events[credits_low][-1].extra["payload"]
+        return (
+            f"kie.ai: {event['balance']:g} credits are left, fewer than {event['threshold']:g}; "
+            f"{event['previous_balance']:g} before ({event['kie_conn_id']}, {event['time']})"
+        )
+
+    write_alert()
+# [END howto_trigger_kie_credits_event]

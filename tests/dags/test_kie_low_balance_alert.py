@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.triggers.base import TriggerEvent
+from sqlalchemy import select
+
+from airflow_provider_kie.simulator import KieSimulator
+from airflow_provider_kie.triggers import _poll
+from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger
+
+NAME = "kie_low_balance_alert"
+
+
+def stored_trigger(session: Any) -> Any:
+    """The row that Airflow's DAG processor makes of the watcher, and its triggerer runs."""
+    from airflow.models.trigger import Trigger
+
+    classpath = "airflow_provider_kie.triggers.credits.KieCreditsEventTrigger"
+    return session.scalars(select(Trigger).where(Trigger.classpath == classpath)).one()
+
+
+async def event_of(trigger: KieCreditsEventTrigger) -> TriggerEvent:
+    events = trigger.run()
+    try:
+        return await anext(events)
+    finally:
+        await events.aclose()
+
+
+def runs_that_the_scheduler_makes(session: Any) -> list[Any]:
+    from airflow.jobs.job import Job
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.sqlalchemy import prohibit_commit
+
+    with prohibit_commit(session) as guard:
+        SchedulerJobRunner(job=Job())._create_dagruns_for_dags(guard=guard, session=session)
+    return list(session.scalars(select(DagRun).where(DagRun.dag_id == NAME)).all())
+
+
+def run_to_its_end(dag: Any, run: Any) -> Any:
+    """Run what the scheduler has made, where ``dag.test()`` would make a run of its own."""
+
+    def made_already(*, dag: Any, session: Any, **_: Any) -> Any:
+        here = session.merge(run)
+        here.dag, here.state = dag, "running"
+        session.commit()
+        return here
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow.models.dagrun.get_or_create_dagrun", made_already)
+        return dag.test(logical_date=None)
+
+
+async def test_a_balance_that_falls_below_becomes_an_event_a_run_and_a_notification(
+    load_dag: Callable[..., Any],
+    returned: Callable[..., Any],
+    kie_simulator: KieSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from airflow.models.trigger import Trigger
+    from airflow.utils.session import create_session
+
+    monkeypatch.setattr(_poll, "seconds_to_wait", lambda *_: 0.0)
+    dag = load_dag(NAME)
+    with create_session() as session:
+        row = stored_trigger(session)
+        trigger_id, trigger = row.id, KieCreditsEventTrigger(**row.kwargs)
+    kie_simulator.fail_next("credit", body='{"code":200,"msg":"success","data":60}')
+    kie_simulator.credits = 40
+    event = await event_of(trigger)
+    assert len(kie_simulator.requests_to("credit")) == 2
+
+    with warnings.catch_warnings(), caplog.at_level(logging.WARNING):
+        # Airflow's own database code is not what is tested here.
+        warnings.simplefilter("ignore")
+        with create_session() as session:
+            assert runs_that_the_scheduler_makes(session) == []
+        with create_session() as session:
+            Trigger.submit_event(trigger_id, event, session=session)
+        with create_session() as session:
+            (made,) = runs_that_the_scheduler_makes(session)
+            assert made.run_type == "asset_triggered"
+            assert [event.extra["payload"]["balance"] for event in made.consumed_asset_events] == [40.0]
+        run = run_to_its_end(dag, made)
+
+    assert run.state == "success"
+    alert = "kie.ai: 40 credits are left, fewer than 50; 60 before (kie_default, "
+    assert returned(run, "write_alert").startswith(alert)
+    shown = capfd.readouterr()
+    assert alert in caplog.text + shown.out + shown.err
+
+
+def test_the_watcher_is_one_trigger_however_often_the_dag_is_read(load_dag: Callable[..., Any]) -> None:
+    from airflow.utils.session import create_session
+
+    rows = []
+    for _ in range(2):
+        dag = load_dag(NAME)
+        with create_session() as session:
+            rows.append(stored_trigger(session).id)
+    assert len(set(rows)) == 1
+    (asset,) = dag.timetable.asset_condition.objects
+    (watcher,) = asset.watchers
+    classpath, kwargs = watcher.trigger.serialize()
+    again = KieCreditsEventTrigger(**kwargs)
+    assert again.serialize() == (classpath, kwargs)
+    assert again.hash(*again.serialize()) == watcher.trigger.hash(classpath, kwargs)
