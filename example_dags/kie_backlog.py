@@ -1,0 +1,64 @@
+"""
+A backlog of files, drained every hour, some at a time; what is done leaves it and is never done again.
+
+It needs the connection ``kie_default`` and the pool ``kie``, which bounds how many of its tasks, and of other
+DAGs' in the same pool, use kie.ai at a time: ``airflow pools set kie 4 "Tasks that use kie.ai"``. The folders
+of its params are on a disk that all workers share.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG, Param, task, task_group
+
+from airflow_provider_kie.operators.files import KieUploadOperator
+
+with DAG(
+    "kie_backlog",
+    description="Uploads a folder, some files a run, and moves what is done",
+    schedule="@hourly",
+    catchup=False,
+    max_active_runs=1,  # two runs would take the same files
+    params={
+        "backlog": Param("/tmp/kie/backlog", type="string", description="Folder to drain"),  # noqa: S108
+        "done": Param("/tmp/kie/done", type="string", description="Where finished files go"),  # noqa: S108
+        "files_per_run": Param(100, type="integer", minimum=1),
+    },
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
+    tags=["kie"],
+) as dag:
+
+    @task
+    def take(backlog: str, files_per_run: str) -> list[str]:
+        """List the files that have waited longest."""
+        files = [path for path in Path(backlog).iterdir() if path.is_file()]
+        files.sort(key=lambda path: (path.stat().st_mtime, path.name))
+        return [str(path) for path in files[: int(files_per_run)]]
+
+    @task
+    def put_away(uploaded: dict[str, str], done: str) -> str:
+        """Take a finished file out of the backlog."""
+        source, target = Path(uploaded["source"]), Path(done, Path(uploaded["source"]).name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.exists():  # or an earlier try has moved it
+            source.replace(target)
+        return str(target)
+
+    # [START howto_operator_kie_upload_pool]
+    @task_group
+    def drain(source: str) -> None:
+        """Upload a file and put it away, whatever becomes of the others."""
+        upload = KieUploadOperator(
+            task_id="upload",
+            source=source,
+            upload_path="backlog",
+            pool="kie",
+            map_index_template="{{ task.source }}",
+        )
+        # Your own generating step, in the same pool, goes in between.
+        put_away(upload.output, "{{ params.done }}/{{ run_id }}")
+
+    drain.expand(source=take("{{ params.backlog }}", "{{ params.files_per_run }}"))
+    # [END howto_operator_kie_upload_pool]
