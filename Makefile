@@ -5,7 +5,7 @@ LATEST := 3.3
 OLDEST := 3.1
 BIN := .venv-$(LATEST)/bin
 
-.PHONY: bench demo faults test checks lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
+.PHONY: bench bench-waiting demo faults test checks lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
 	$(BIN)/python -m scripts.demo
@@ -23,6 +23,11 @@ faults: .venv-$(LATEST)/installed
 bench: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.run
+
+# A thousand deferred sensors on a real Airflow; half an hour for each of three kinds.
+bench-waiting: .venv-$(LATEST)/installed
+	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.waiting
 
 lint: .venv-$(LATEST)/installed
 	$(BIN)/ruff check

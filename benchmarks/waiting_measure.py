@@ -1,0 +1,219 @@
+"""What is measured of sensors that wait, in phases: they defer, wait, resume, lose their triggerer."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from benchmarks.processes import Usage, usage
+from benchmarks.waiting_airflow import Airflow
+from scripts.running import every_second, say
+
+GLANCE_SECONDS = 0.5
+NOTHING = Usage(0, 0, 0.0)
+
+
+@dataclass
+class Lost:
+    """
+    What a killed triggerer cost.
+
+    :param waiting: Sensors that waited with it.
+    :param first: Seconds from the kill until another triggerer had resumed one of them.
+    :param last: Seconds until it had resumed all of them.
+    :param finished: Seconds until all of them had succeeded.
+    """
+
+    waiting: int
+    first: float
+    last: float
+    finished: float
+
+
+@dataclass
+class Waited:
+    """
+    What was measured of one kind of sensor.
+
+    :param name: Of the kind.
+    :param interval: Seconds between polls.
+    :param deferring: Seconds until all of them waited.
+    :param waiting: How many waited.
+    :param idle: The triggerer without any; its ``cpu`` is per second.
+    :param full: The triggerer with all of them; its ``cpu`` is per second.
+    :param each: Bytes of memory that one sensor more took; None if there were too few to say.
+    :param window: Seconds of watching them wait.
+    :param requests: In that window.
+    :param blocked: Seconds in each warning that the event loop was blocked, by phase.
+    :param due: How many had to resume when the balance rose.
+    :param resumed: Seconds from the rise until each of them had left the state ``deferred``.
+    :param fired: Seconds from the rise until the trigger of each had fired.
+    :param lost: What a killed triggerer cost; None where none was killed.
+    :param wrong: What must not have happened.
+    """
+
+    name: str
+    interval: float
+    deferring: float = 0.0
+    waiting: int = 0
+    idle: Usage = NOTHING
+    full: Usage = NOTHING
+    each: float | None = None
+    window: float = 0.0
+    requests: int = 0
+    blocked: dict[str, list[float]] = field(default_factory=dict)
+    due: int = 0
+    resumed: list[float] = field(default_factory=list)
+    fired: list[float] = field(default_factory=list)
+    lost: Lost | None = None
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Measuring:
+    """
+    Takes the figures of one Airflow.
+
+    :param airflow: The Airflow; its run is not yet begun.
+    :param requests: Gives how many requests there were so far.
+    :param set_balance: Sets the balance.
+    :param sensors: How many sensors the DAG has; the one with the index 4 waits for 5 credits.
+    :param intervals: How many the waiting is watched for.
+    :param result: Where the figures go.
+    """
+
+    airflow: Airflow
+    requests: Callable[[], int]
+    set_balance: Callable[[float], None]
+    sensors: int
+    intervals: int
+    result: Waited
+
+    def measure(self, *, kill: bool) -> None:
+        """
+        Take all figures.
+
+        :param kill: Whether the triggerer is killed and every sensor followed to its end.
+        """
+        with self._phase("without sensors"):
+            self._idle()
+        with self._phase("deferring"):
+            waiting = self._defer()
+        with self._phase("waiting"):
+            self._watch()
+        half = self.sensors // 2
+        with self._phase("resuming"):
+            self._resume_half(waiting, half)
+        if kill:
+            with self._phase("finishing"):
+                self._finish(half)
+            with self._phase("after kill -9"):
+                self._kill(half)
+
+    def _idle(self) -> None:
+        """A triggerer without sensors has work too: it looks for some."""
+        time.sleep(5)
+        self.result.idle = self._rate(max(10.0, 2 * self.result.interval))
+
+    def _defer(self) -> set[int]:
+        begun = time.monotonic()
+        self.airflow.begin()
+        pids = self.airflow.triggerer()
+        samples: list[tuple[int, int]] = []
+        for _ in every_second(300 + 3 * self.sensors):
+            taken = self.airflow.taken()
+            samples.append((taken, usage(pids).pss))
+            if taken >= self.sensors:
+                break
+        self.result.deferring = time.monotonic() - begun
+        states = self.airflow.states()
+        waiting = {index for index, state in states.items() if state == "deferred"}
+        self.result.waiting = len(waiting)
+        if len(waiting) < self.sensors:
+            self._wrong(f"only {len(waiting)} of {self.sensors} wait: {self.airflow.counted()}")
+        # The first sensors also bring what all of them import.
+        later = [sample for sample in samples if sample[0] > self.sensors / 10]
+        if len({taken for taken, _ in later}) > 2:
+            self.result.each = statistics.linear_regression(*zip(*later, strict=True)).slope
+        say(f"  {len(waiting)} sensors wait after {self.result.deferring:.0f} s")
+        return waiting
+
+    def _watch(self) -> None:
+        time.sleep(max(10.0, 2 * self.result.interval))
+        before, begun = self.requests(), time.monotonic()
+        self.result.full = self._rate(self.intervals * self.result.interval)
+        self.result.requests = self.requests() - before
+        self.result.window = time.monotonic() - begun
+        say(f"  {self.result.requests} requests in {self.result.window:.0f} s")
+
+    def _rate(self, seconds: float) -> Usage:
+        pids = self.airflow.triggerer()
+        before, begun = usage(pids), time.monotonic()
+        time.sleep(seconds)
+        after = usage(pids)
+        return Usage(after.pss, after.rss, (after.cpu - before.cpu) / (time.monotonic() - begun))
+
+    def _resume_half(self, waiting: set[int], half: int) -> None:
+        due = {index for index in waiting if index < half}
+        self.result.due = len(due)
+        self.set_balance(half)
+        rose = time.time()
+        left = self._left(waiting, due)
+        fired = self.airflow.fired()
+        self.result.resumed = sorted(left[index] for index in due & left.keys())
+        self.result.fired = sorted(fired[index] - rose for index in due & fired.keys())
+        last = max(left.values(), default=0.0)
+        say(f"  {len(left)} sensors of {len(due)} resumed, the last after {last:.1f} s")
+
+    def _left(self, waiting: set[int], due: set[int]) -> dict[int, float]:
+        """Watch sensors leave the state ``deferred``, and for two intervals more if others follow."""
+        begun = time.monotonic()
+        left: dict[int, float] = {}
+        end = begun + 300 + self.sensors
+        while (now := time.monotonic()) < end:
+            for index, state in self.airflow.states().items():
+                if index in waiting and state != "deferred":
+                    left.setdefault(index, now - begun)
+            if due <= left.keys():
+                end = min(end, now + 2 * self.result.interval)
+            time.sleep(GLANCE_SECONDS)
+        if missing := due - left.keys():
+            self._wrong(f"{len(missing)} sensors did not resume")
+        if others := left.keys() - due:
+            self._wrong(f"{len(others)} sensors resumed too early")
+        return left
+
+    def _finish(self, count: int) -> None:
+        """Wait until so many sensors have succeeded."""
+        counted = self.airflow.counted()
+        for _ in every_second(300 + 3 * self.sensors):
+            counted = self.airflow.counted()
+            if counted["success"] + counted["failed"] >= count:
+                break
+        if counted["success"] != count or counted["deferred"] != self.sensors - count:
+            self._wrong(f"{count} sensors should have succeeded and the others wait: {dict(counted)}")
+
+    def _kill(self, half: int) -> None:
+        rest = set(range(half, self.sensors))
+        begun = time.monotonic()
+        say(f"  kill -9 of the triggerer's {self.airflow.kill_triggerer()} processes; starting another")
+        self.airflow.start_triggerer()
+        self.set_balance(self.sensors)
+        left = self._left(rest, rest).values()
+        self._finish(self.sensors)
+        self.result.lost = Lost(
+            len(rest), min(left, default=0), max(left, default=0), time.monotonic() - begun
+        )
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        before = len(self.airflow.blocked())
+        yield
+        self.result.blocked[name] = self.airflow.blocked()[before:]
+
+    def _wrong(self, what: str) -> None:
+        say(f"  WRONG: {what}")
+        self.result.wrong.append(what)
