@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
+
+if TYPE_CHECKING:
+    from airflow_provider_kie.hooks.kie import KieHook
 
 # A poll in trouble waits at most this much longer than its interval.
 LONGEST_BACKOFF = 300.0
@@ -50,12 +54,20 @@ def seconds_to_wait(interval: float, failures: int, retry_after: float | None = 
     return max(interval + jitter, min(retry_after or 0.0, RETRY_AFTER_LIMIT))
 
 
-async def _ask(kie_conn_id: str) -> float | KieError:
+def _ready_hook(kie_conn_id: str) -> KieHook:
+    """Import and read certificates, for a thread: an event loop would stand still for 0.2 s."""
+    from airflow_provider_kie.client.client import ssl_context
     from airflow_provider_kie.hooks.kie import KieHook
 
+    ssl_context()
+    return KieHook(kie_conn_id)
+
+
+async def _ask(kie_conn_id: str) -> float | KieError:
     try:
+        hook = await asyncio.to_thread(_ready_hook, kie_conn_id)
         # The connection is read at every poll, so that a new key takes effect while sensors wait.
-        return await KieHook(kie_conn_id).aget_credits(max_retries=0)
+        return await hook.aget_credits(max_retries=0)
     except KieError as error:
         return error
     except Exception as error:

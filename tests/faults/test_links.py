@@ -370,7 +370,7 @@ def test_a_download_over_tls_arrives_whole_or_leaves_everything_as_it_was(
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(certificate)
     monkeypatch.setattr(
-        client_module, "_ssl_context", lambda: ssl.create_default_context(cafile=str(certificate))
+        client_module, "ssl_context", lambda: ssl.create_default_context(cafile=str(certificate))
     )
     api = trial.host(trusted=True)
     files, other = trial.host(case.replies, tls=serving), trial.host(case.other)

@@ -103,7 +103,7 @@ def tls(request: pytest.FixtureRequest, certificate: Path, monkeypatch: pytest.M
     if request.param == "http":
         return None
     trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(client, "_ssl_context", lambda: trusting)
+    monkeypatch.setattr(client, "ssl_context", lambda: trusting)
     return certificate
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -73,6 +75,39 @@ async def test_a_permanent_failure_ends_it() -> None:
 async def test_silent_fail_passes_over_a_permanent_failure_too() -> None:
     (payload,) = await events_of(trigger(silent_fail=True), KieAuthError("no", code=401), 50.0)
     assert payload["status"] == "success"
+
+
+def test_what_takes_long_at_the_first_poll_is_not_done_on_the_event_loop(kie_simulator: KieSimulator) -> None:
+    """Imports and certificates: together they would block a triggerer for 0.2 s."""
+    code = """if True:
+        import asyncio, contextlib, sys, threading
+        import httpx
+        from airflow_provider_kie.triggers._poll import balances
+
+        seen = {}
+        create = httpx.create_ssl_context
+
+        def create_ssl_context():
+            seen["certificates"] = threading.current_thread()
+            return create()
+
+        def audit(event, arguments):
+            if event == "import" and arguments[0] == "airflow_provider_kie.hooks.kie":
+                seen["hook"] = threading.current_thread()
+
+        async def main():
+            async with contextlib.aclosing(balances("kie_default", 60)) as stream:
+                return await anext(stream)
+
+        httpx.create_ssl_context = create_ssl_context
+        sys.addaudithook(audit)
+        balance = asyncio.run(main())
+        on_the_loop = {name: thread is threading.main_thread() for name, thread in seen.items()}
+        print(balance, sorted(on_the_loop.items()))
+    """
+    kie_simulator.credits = 12
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert said.splitlines()[-1] == "12.0 [('certificates', False), ('hook', False)]"
 
 
 async def test_the_stream_yields_errors_and_goes_on(kie_simulator: KieSimulator) -> None:
