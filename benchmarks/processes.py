@@ -63,13 +63,13 @@ def family(pid: int) -> list[int]:
 
 def find(root: int, word: str) -> int | None:
     """
-    Find a process among the descendants of another.
+    Find a process among another and its descendants.
 
     :param root: Pid of the other.
     :param word: Argument of its command line.
     :return: Pid of the first one, its parents before itself; None if there is none.
     """
-    for pid in family(root)[1:]:
+    for pid in family(root):
         with suppress(OSError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
             # A process that gives itself a title has blanks between the words.

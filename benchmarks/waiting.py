@@ -17,6 +17,7 @@ from pathlib import Path
 
 from airflow_provider_kie.simulator import KieSimulator
 from benchmarks.gate import Gate
+from benchmarks.starving import Starving
 from benchmarks.waiting_airflow import waiting_airflow
 from benchmarks.waiting_measure import Measuring, Waited
 from benchmarks.waiting_report import OURS, as_json, machine_lines, report
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
                 _measure(results[-1], dag_id, sensors, options)
     except KeyboardInterrupt:
         say("Interrupted; what there is so far:")
-        results = results[:-1]
+        results = [result for result in results if result.resumed]
     print(f"\n{machine_lines()}\n{report(results)}")
     if options.json:
         options.json.write_text(json.dumps(as_json(results), indent=1))
@@ -57,7 +58,7 @@ def _measure(result: Waited, dag_id: str, sensors: int, options: argparse.Namesp
         kie = stack.enter_context(KieSimulator(credits=0))
         gate = stack.enter_context(Gate(lambda: kie.credits))
         say(f"{result.name}: starting Airflow in {home} ...")
-        airflow = waiting_airflow(
+        running = waiting_airflow(
             home,
             dag_id,
             kie.connection(),
@@ -73,9 +74,9 @@ def _measure(result: Waited, dag_id: str, sensors: int, options: argparse.Namesp
         def set_balance(credits: float) -> None:
             kie.credits = credits
 
-        measuring = Measuring(
-            stack.enter_context(airflow), requests, set_balance, sensors, options.intervals, result
-        )
+        airflow = stack.enter_context(running)
+        starving = stack.enter_context(Starving(airflow.event_loop))
+        measuring = Measuring(airflow, starving, requests, set_balance, sensors, options.intervals, result)
         measuring.measure(kill=result.name == OURS)
 
 

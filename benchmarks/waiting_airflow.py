@@ -10,11 +10,11 @@ import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -26,7 +26,20 @@ DAGS = Path(__file__).resolve().parent / "waiting_dags"
 RUN = "bench"
 TASK = "wait"
 # What the triggerer's watchdog logs.
-BLOCKED = re.compile(r"async thread was blocked for ([\d.]+) seconds")
+BLOCKED = re.compile(r"(\d{4}-\S+Z) .*async thread was blocked for ([\d.]+) seconds")
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
+
+
+class Blocked(NamedTuple):
+    """
+    A warning that the event loop was blocked.
+
+    :param end: When it was logged; seconds since the epoch.
+    :param seconds: How long it says.
+    """
+
+    end: float
+    seconds: float
 
 
 @dataclass
@@ -79,6 +92,14 @@ class Airflow:
             raise SystemExit(f"There is no triggerer:\n{(self.home / 'airflow.log').read_text()[-3000:]}")
         return family(pid)
 
+    def event_loop(self) -> int | None:
+        """Find the one of these that runs the triggers: it is spoken to through its standard input."""
+        for pid in family(find(self.pid, "triggerer") or self.pid):
+            with suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/0").startswith("socket:"):
+                    return pid
+        return None
+
     def kill_triggerer(self) -> int:
         """Give all its processes no chance to say goodbye, as when a container is killed."""
         pids = self.triggerer()
@@ -89,13 +110,15 @@ class Airflow:
     def start_triggerer(self) -> None:
         """Start one beside what is left of ``airflow standalone``."""
         command = [sys.executable, "-m", "airflow", "triggerer"]
-        self.more.enter_context(started(command, self.variables, self.home / "triggerer.log"))
+        process = self.more.enter_context(started(command, self.variables, self.home / "triggerer.log"))
+        self.pid = process.pid
 
-    def blocked(self) -> list[float]:
-        """Give the seconds in each of the triggerers' warnings that their event loop was blocked, so far."""
+    def blocked(self) -> list[Blocked]:
+        """Give the triggerers' warnings so far that their event loop was blocked."""
         logs = [self.home / name for name in ("airflow.log", "triggerer.log")]
-        texts = [log.read_text(errors="replace") for log in logs if log.exists()]
-        return [float(seconds) for text in texts for seconds in BLOCKED.findall(text)]
+        texts = [COLOURS.sub("", log.read_text(errors="replace")) for log in logs if log.exists()]
+        found = [warning for text in texts for warning in BLOCKED.findall(text)]
+        return [Blocked(datetime.fromisoformat(end).timestamp(), float(seconds)) for end, seconds in found]
 
     def fired(self) -> dict[int, float]:
         """Give the time at which each sensor's trigger fired, by its log; seconds since the epoch."""

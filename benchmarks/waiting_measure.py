@@ -9,11 +9,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from benchmarks.processes import Usage, usage
+from benchmarks.starving import Starving
 from benchmarks.waiting_airflow import Airflow
 from scripts.running import every_second, say
 
 GLANCE_SECONDS = 0.5
 NOTHING = Usage(0, 0, 0.0)
+
+
+@dataclass
+class Phase:
+    """
+    How the triggerer's event loop fared for a while.
+
+    :param seconds: Of the phase.
+    :param starved: Seconds in which it was ready to run and had no processor.
+    :param blocked: Seconds in each warning that it was blocked, and how many of them it was starved.
+    """
+
+    seconds: float
+    starved: float
+    blocked: list[tuple[float, float]]
 
 
 @dataclass
@@ -47,7 +63,7 @@ class Waited:
     :param each: Bytes of memory that one sensor more took; None if there were too few to say.
     :param window: Seconds of watching them wait.
     :param requests: In that window.
-    :param blocked: Seconds in each warning that the event loop was blocked, by phase.
+    :param phases: How long each took and how the event loop fared.
     :param due: How many had to resume when the balance rose.
     :param resumed: Seconds from the rise until each of them had left the state ``deferred``.
     :param fired: Seconds from the rise until the trigger of each had fired.
@@ -64,7 +80,7 @@ class Waited:
     each: float | None = None
     window: float = 0.0
     requests: int = 0
-    blocked: dict[str, list[float]] = field(default_factory=dict)
+    phases: dict[str, Phase] = field(default_factory=dict)
     due: int = 0
     resumed: list[float] = field(default_factory=list)
     fired: list[float] = field(default_factory=list)
@@ -78,6 +94,7 @@ class Measuring:
     Takes the figures of one Airflow.
 
     :param airflow: The Airflow; its run is not yet begun.
+    :param starving: Watches its event loop.
     :param requests: Gives how many requests there were so far.
     :param set_balance: Sets the balance.
     :param sensors: How many sensors the DAG has; the one with the index 4 waits for 5 credits.
@@ -86,6 +103,7 @@ class Measuring:
     """
 
     airflow: Airflow
+    starving: Starving
     requests: Callable[[], int]
     set_balance: Callable[[float], None]
     sensors: int
@@ -210,9 +228,13 @@ class Measuring:
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        before = len(self.airflow.blocked())
+        before, begun = len(self.airflow.blocked()), time.time()
         yield
-        self.result.blocked[name] = self.airflow.blocked()[before:]
+        # The last samples of the watching come a moment later.
+        time.sleep(1)
+        now, starved = time.time(), self.starving.between
+        blocked = [(seconds, starved(end - seconds, end)) for end, seconds in self.airflow.blocked()[before:]]
+        self.result.phases[name] = Phase(now - begun, starved(begun, now), blocked)
 
     def _wrong(self, what: str) -> None:
         say(f"  WRONG: {what}")
