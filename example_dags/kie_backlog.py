@@ -1,5 +1,5 @@
 """
-A backlog of files, drained every hour, some at a time; what is done leaves it and is never done again.
+A backlog of files, drained every hour, some at a time; what is done leaves it, so nothing is done twice.
 
 It needs the connection ``kie_default`` and the pool ``kie``, which bounds how many of its tasks, and of other
 DAGs' in the same pool, use kie.ai at a time: ``airflow pools set kie 4 "Tasks that use kie.ai"``. The folders

@@ -2,9 +2,9 @@
 An alert when the balance falls below 50 credits.
 
 Nothing runs until that happens: the triggerer watches the balance and makes an event each time it falls
-below, and the event starts the DAG. It needs the connection ``kie_default``, and a triggerer. In place of
-``LogNotifier`` put the one you read at night: ``SlackNotifier`` of apache-airflow-providers-slack, or
-``SmtpNotifier`` of apache-airflow-providers-smtp.
+below, and the event starts the DAG; started by hand, it has no event to tell of and fails. It needs the
+connection ``kie_default``, and a triggerer. In place of ``LogNotifier`` put the one you read at night:
+``SlackNotifier`` of apache-airflow-providers-slack, or ``SmtpNotifier`` of apache-airflow-providers-smtp.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def human(monkeypatch: pytest.MonkeyPatch) -> Human:
             from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor
 
             asked.extend(answer_all(option))
-            return InProcessTestSupervisor._api_client().hitl.get_detail_response(ti_id)  # type: ignore[no-untyped-call]
+            return InProcessTestSupervisor._api_client().hitl.get_detail_response(ti_id)
 
         monkeypatch.setattr("time.sleep", sleep)
         monkeypatch.setattr(
