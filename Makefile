@@ -5,7 +5,8 @@ LATEST := 3.3
 OLDEST := 3.1
 BIN := .venv-$(LATEST)/bin
 
-.PHONY: bench bench-waiting demo faults test checks lint types docs docs-example test-$(LATEST) test-$(OLDEST) pins clean
+.PHONY: bench bench-waiting cluster-test demo faults test checks lint types docs docs-example \
+  test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
 	$(BIN)/python -m scripts.demo
@@ -28,6 +29,11 @@ bench: .venv-$(LATEST)/installed
 bench-waiting: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.waiting
+
+# Celery, two workers, PostgreSQL, Redis and S3, with a worker killed in the middle. Needs Debian's packages
+# postgresql and redis-server.
+cluster-test: .venv-cluster/installed
+	.venv-cluster/bin/python -m scripts.cluster_test
 
 lint: .venv-$(LATEST)/installed
 	$(BIN)/ruff check
@@ -73,6 +79,9 @@ pins:
 	  echo "$$2" | uv pip compile --quiet --python-version 3.11 --exclude-newer "$$3" --no-header --no-annotate \
 	    --extra simulator --output-file requirements/airflow-$$1.txt - requirements/dev.in pyproject.toml; \
 	done
+	uv pip compile --quiet --python-version 3.11 --no-header --no-annotate \
+	  --constraint requirements/airflow-$(LATEST).txt --output-file requirements/airflow-cluster.txt \
+	  requirements/airflow-$(LATEST).txt requirements/cluster.in
 
 clean:
 	rm -rf .venv-* docs/_build .coverage .mypy_cache .pytest_cache .ruff_cache
