@@ -34,5 +34,5 @@ with DAG(
         path.write_text(f"{datetime.now(UTC).isoformat(timespec='seconds')},{balance}\n")
         return balance
 
-    record("{{ params.folder }}", "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%S') }}.csv")
+    record("{{ params.folder }}", "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%S.%f') }}.csv")
     # [END howto_hook_kie_balance_history]

@@ -41,7 +41,7 @@ def test_a_retry_writes_the_same_file_again_on_object_storage_too(
     attach(protocol="memory", conn_id="storage", fs=fs)
     record = load_dag("kie_balance_history").get_task("record").python_callable
     for kie_simulator.credits in (60, 50):
-        assert record(folder, "20261102T080000.csv") == kie_simulator.credits
+        assert record(folder, "20261102T080000.000000.csv") == kie_simulator.credits
     (path,) = ObjectStoragePath(folder).iterdir()
     (line,) = path.read_text().splitlines()
     assert read(line)[1] == 50.0
