@@ -2,7 +2,7 @@
 Play what happens to a cluster at work: a worker is killed, a triggerer restarted, kie.ai has bad minutes.
 
 PostgreSQL, Redis, an S3 and every part of Airflow run as processes of this machine, on loopback. kie.ai is
-the simulator, whose record of requests is what the checks go by.
+the simulator, whose record of requests is what the checks go by. Arguments choose plays; none, all of them.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def main() -> int:
         say(f"All is up after {time.monotonic() - begin:.0f} s.")
         stage = Stage(kie, store, cluster, home)
         try:
-            for play in (play_files, play_credits, play_examples):
-                play(stage)
+            for name in sys.argv[1:] or PLAYS:
+                PLAYS[name](stage)
         except Failed as error:
             say(f"FAILED: {error}")
             return 1
@@ -176,6 +176,7 @@ def play_examples(stage: Stage) -> None:
     """Run the example DAG of a nightly batch, with results that go to S3."""
     say("Example: kie_nightly_batch, from a local folder to S3.")
     begin = time.monotonic()
+    stage.kie.credits = NIGHTLY
     inbox = stage.home / "inbox"
     inbox.mkdir()
     files = [os.urandom(50_000 + number) for number in range(NIGHTLY)]
@@ -233,6 +234,8 @@ def asked(stage: Stage) -> int:
     """Count the requests for the balance so far."""
     return len(stage.kie.requests_to("credit"))
 
+
+PLAYS = {"files": play_files, "credits": play_credits, "examples": play_examples}
 
 if __name__ == "__main__":
     sys.exit(main())
