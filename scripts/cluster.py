@@ -53,9 +53,11 @@ class Cluster:
 
     def run(self, *arguments: str) -> None:
         """Run a command of Airflow to its end."""
+        command = [sys.executable, "-m", "airflow", *arguments]
         with self.log("commands").open("ab") as log:
-            command = [sys.executable, "-m", "airflow", *arguments]
-            subprocess.run(command, check=True, env=dict(self._variables), stdout=log, stderr=log)  # noqa: S603
+            ended = subprocess.run(command, env=dict(self._variables), stdout=log, stderr=log)  # noqa: S603
+        if ended.returncode:
+            raise SystemExit(f"airflow {' '.join(arguments)} failed:\n{self.tail('commands')}")
 
     def start(self, name: str, *arguments: str) -> None:
         """Start a part of Airflow."""
@@ -155,7 +157,6 @@ def _environment(home: Path, database: str, broker: str, connections: Mapping[st
         "AIRFLOW__CORE__PARALLELISM": "14",
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         # A worker that died is noticed by its tasks' silence, and by tasks that it had taken but not begun.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",

@@ -88,7 +88,7 @@ def check_tries(
         raise Failed("the kill hit no task")
     say(f"  ok: {faults} tries failed by what kie.ai answered, {len(tries.cut)} by the kill, no others")
     most = max(tries.more.values(), default=1)
-    check(most <= retries + 1, f"no task was tried more than {most} times; {retries + 1} are allowed")
+    check(most <= retries + 1, f"no task took more than {most} tries; the DAG allows {retries + 1}")
     return tries
 
 
@@ -103,7 +103,7 @@ def check_uploads(kie: KieSimulator, files: list[bytes], tries: Tries) -> None:
     allowed = sum(tries.of(UPLOAD, number) for number in range(len(files)))
     text = f"{len(files)} files took {asked} upload requests and are {copies.total()} times at kie.ai"
     check(not wrong, f"{text}; only what was cut or not answered was sent again")
-    check(len(files) <= asked <= allowed, f"no try of {allowed} sent more than one request")
+    check(len(files) <= asked <= allowed, f"none of the {allowed} tries sent more than one request")
 
 
 def check_files(store: Store, files: list[bytes], tries: Tries) -> None:

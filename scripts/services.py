@@ -35,7 +35,7 @@ def postgres(log: Path) -> Iterator[str]:
     Run a PostgreSQL with an empty database.
 
     :param log: File that gets its output.
-    :return: Its address with user, password and database, from the host part's ``user`` on.
+    :return: ``user:password@host:port/database``.
     """
     # It refuses to run as root.
     user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
