@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
+import random
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from dataclasses import asdict
@@ -59,11 +61,14 @@ class _SharedPollTrigger(BaseEventTrigger):
         """Listen alone, where Airflow does not share: before 3.3, and in ``dag.test()``."""
         return self.filter_shared_stream(self.open_shared_stream(self.serialize()[1]))
 
-    def _say(self, level: int, text: str) -> None:
+    async def _say(self, level: int, text: str) -> None:
         """Log what is new: a thousand that wait side by side would fill the log with what it says already."""
         if text != self._said:
             self._said = text
-            log.log(level, "%s", text)
+            # All learn it at once, and a thousand lines in a row would hold up the event loop; a single one
+            # too, while the triggerer has no time to read it.
+            await asyncio.sleep(random.uniform(0, min(1.0, self.poke_interval / 2)))  # noqa: S311
+            await asyncio.to_thread(log.log, level, "%s", text)
 
 
 class KieCreditsTrigger(_SharedPollTrigger):
@@ -119,9 +124,9 @@ class KieCreditsTrigger(_SharedPollTrigger):
                 if self.goal.met_by(result):
                     yield TriggerEvent({"status": "success", "credits": result})
                     return
-                self._say(logging.INFO, f"The balance of {result:.15g} credits is not yet {self.goal}")
+                await self._say(logging.INFO, f"The balance of {result:.15g} credits is not yet {self.goal}")
             elif result.transient or self.silent_fail:
-                self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
+                await self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
             else:
                 yield TriggerEvent(_error_payload(result))
                 return
@@ -184,7 +189,7 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         before = await self._remembered()
         async for result in shared_stream:
             if isinstance(result, KieError):
-                self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
+                await self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
                 continue
             now, crossed = self.crossing.seen(before, result)
             if crossed and before:

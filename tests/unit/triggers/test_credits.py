@@ -5,6 +5,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -395,6 +396,18 @@ async def test_a_thousand_that_wait_say_only_what_is_new(caplog: pytest.LogCaptu
         "Asking for the balance failed, will ask again: down",
         "The balance of 2 credits is not yet at least 50",
     ]
+
+
+async def test_many_that_learn_the_same_do_not_hold_up_the_event_loop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """They log one after the other, and not on the loop, where writing waits for whoever reads the log."""
+    caplog.set_level("INFO", "airflow_provider_kie")
+    await asyncio.gather(*(events_of(trigger(number, poke_interval=0.8), 1.0) for number in range(2, 52)))
+    written = [record.created for record in caplog.records]
+    assert len(written) == 50
+    assert threading.get_ident() not in {record.thread for record in caplog.records}
+    assert max(written) - min(written) > 0.1
 
 
 def test_a_deferred_sensor_waits_in_the_triggerers_of_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
