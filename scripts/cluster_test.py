@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -189,7 +189,7 @@ def play_examples(stage: Stage) -> None:
         outbox="s3://aws_default@kie/nightly",
         credits_per_file=1,
     )
-    tasks = wait_for_success(stage, run)
+    tasks = wait_for_success(stage, run, skipped=["too_few_credits"])
     check_tries(run, tasks, None, faults=0, retries=2)
     objects = stage.store.versions("nightly/").values()
     came = sorted(data for versions in objects for data in versions)
@@ -220,13 +220,14 @@ def follow(stage: Stage, run: Run, done: Callable[[], bool]) -> None:
     )
 
 
-def wait_for_success(stage: Stage, run: Run) -> list[dict[str, Any]]:
-    """Wait for the end of a run, and give its task instances, which all have to be successful."""
+def wait_for_success(stage: Stage, run: Run, *, skipped: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Wait for the end of a run, and give its task instances, which all but those to skip have done."""
     follow(stage, run, lambda: run.state() == "success")
     tasks = run.tasks()
-    check(
-        {task["state"] for task in tasks} == {"success"}, f"all {len(tasks)} tasks of {run.dag_id} succeeded"
-    )
+    other = [
+        task for task in tasks if task["state"] != ("skipped" if task["task_id"] in skipped else "success")
+    ]
+    check(not other, f"all {len(tasks)} tasks of {run.dag_id} ended as they should")
     return tasks
 
 
