@@ -14,20 +14,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_kie.simulator import KieSimulator
 from scripts import services
-from scripts.cluster import Cluster, running_cluster
+from scripts.cluster import running_cluster
 from scripts.cluster_checks import Failed, Kill, check, check_files, check_spools, check_tries, check_uploads
+from scripts.cluster_events import play_events
 from scripts.cluster_runs import Run
+from scripts.cluster_stage import POLL_SECONDS, Stage, asked, begin_run, follow, wait_for_success
 from scripts.cluster_store import Store
-from scripts.running import every_second, say, wait_for_dag
+from scripts.running import say
 
 WORKERS = ["worker-1", "worker-2"]
 # Each makes one try of one task fail; the connection allows no retries within a try.
@@ -42,24 +42,12 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
 ]
 DONE_BEFORE_KILL = 30
 UNDER_WAY = 3
-POLL_SECONDS = 5
 # What the sensors wait for by turns, as in their DAG.
 BALANCES = (100, 1000)
 SENSORS_EACH = 50
 SENSORS = len(BALANCES) * SENSORS_EACH
 RETRIES = 3
 NIGHTLY = 8
-PATIENCE_SECONDS = 600
-
-
-@dataclass
-class Stage:
-    """What the plays have in common."""
-
-    kie: KieSimulator
-    store: Store
-    cluster: Cluster
-    home: Path
 
 
 def main() -> int:
@@ -162,7 +150,7 @@ def check_resumed(stage: Stage, run: Run, balance: float, sensors: int) -> None:
 def check_one_poll(stage: Stage, run: Run) -> None:
     """Start a triggerer and check that it asks once for all that wait."""
     before = asked(stage)
-    stage.cluster.start("triggerer-2", "triggerer")
+    stage.cluster.start("triggerer", "triggerer")
     follow(stage, run, lambda: asked(stage) > before)
     before, since = asked(stage), time.monotonic()
     time.sleep(3 * POLL_SECONDS)
@@ -197,46 +185,7 @@ def play_examples(stage: Stage) -> None:
     say(f"  {time.monotonic() - begin:.0f} s")
 
 
-def begin_run(stage: Stage, dag_id: str, **params: Any) -> Run:
-    """Trigger a DAG."""
-    wait_for_dag(stage.cluster.api, dag_id)
-    run = Run(stage.cluster.api, dag_id)
-    run.trigger(**params)
-    return run
-
-
-def follow(stage: Stage, run: Run, done: Callable[[], bool]) -> None:
-    """Wait for something, and say now and then how the run stands."""
-    for second, _ in enumerate(every_second(PATIENCE_SECONDS)):
-        if done():
-            return
-        stage.cluster.check()
-        if second % 15 == 14:
-            say(f"    {run.progress()}")
-            if run.state() == "failed":
-                break
-    raise Failed(
-        f"{run.dag_id} does not get on: {run.progress()}\n{run.why()}\n{stage.cluster.tail('scheduler')}"
-    )
-
-
-def wait_for_success(stage: Stage, run: Run, *, skipped: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Wait for the end of a run, and give its task instances, which all but those to skip have done."""
-    follow(stage, run, lambda: run.state() == "success")
-    tasks = run.tasks()
-    other = [
-        task for task in tasks if task["state"] != ("skipped" if task["task_id"] in skipped else "success")
-    ]
-    check(not other, f"all {len(tasks)} tasks of {run.dag_id} ended as they should")
-    return tasks
-
-
-def asked(stage: Stage) -> int:
-    """Count the requests for the balance so far."""
-    return len(stage.kie.requests_to("credit"))
-
-
-PLAYS = {"files": play_files, "credits": play_credits, "examples": play_examples}
+PLAYS = {"files": play_files, "credits": play_credits, "events": play_events, "examples": play_examples}
 
 if __name__ == "__main__":
     sys.exit(main())
