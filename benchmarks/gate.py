@@ -1,16 +1,20 @@
-"""A server that HttpSensor can wait for without a worker: it says 404 until the balance is there."""
+"""What the sensors of a benchmark ask: the simulator, or a gate that HttpSensor can wait at."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+
+from airflow_provider_kie.simulator import KieSimulator
 
 
 class Gate:
     """
-    Answers ``GET /enough/50`` with 200 if there are 50 credits, else with 404.
+    Answers ``GET /enough/50`` with 200 if there are 50 credits, else with 404: no worker waits for it.
 
     :param balance: Gives the credits that there are.
     """
@@ -64,3 +68,32 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # A thousand sensors may well come at once.
     request_queue_size = 1024
+
+
+@dataclass
+class Service:
+    """
+    One balance behind two doors.
+
+    :param kie: The simulator.
+    :param gate: The gate.
+    """
+
+    kie: KieSimulator
+    gate: Gate
+
+    def requests(self) -> int:
+        """Count the requests so far, of whichever kind of sensor."""
+        return len(self.kie.requests_to("credit")) + self.gate.requests
+
+    def set_balance(self, credits: float) -> None:
+        """Set the balance, in credits."""
+        self.kie.credits = credits
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Let the API refuse as too many requests at first, and then hang up on everyone."""
+        self.kie.fail_next("credit", status=429, times=2)
+        self.kie.fail_next("credit", drop_after=-1, times=10_000)
+        yield
+        self.kie.reset()

@@ -16,10 +16,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from airflow_provider_kie.simulator import KieSimulator
-from benchmarks.gate import Gate
+from benchmarks.gate import Gate, Service
 from benchmarks.starving import Starving
 from benchmarks.waiting_airflow import waiting_airflow
-from benchmarks.waiting_measure import Measuring, Waited
+from benchmarks.waiting_figures import Waited
+from benchmarks.waiting_measure import Measuring
 from benchmarks.waiting_report import OURS, as_json, machine_lines, report
 from scripts.running import say
 
@@ -67,17 +68,12 @@ def _measure(result: Waited, dag_id: str, sensors: int, options: argparse.Namesp
             interval=options.interval,
             parallel=options.parallel,
         )
-
-        def requests() -> int:
-            return len(kie.requests_to("credit")) + gate.requests
-
-        def set_balance(credits: float) -> None:
-            kie.credits = credits
-
         airflow = stack.enter_context(running)
         starving = stack.enter_context(Starving(airflow.event_loop))
-        measuring = Measuring(airflow, starving, requests, set_balance, sensors, options.intervals, result)
-        measuring.measure(kill=result.name == OURS)
+        measuring = Measuring(
+            airflow, starving, Service(kie, gate), sensors, options.intervals, options.outage, result
+        )
+        measuring.measure(trouble=result.name == OURS)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -86,6 +82,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--others", type=int, help="how many of the others wait (as many)")
     parser.add_argument("--interval", type=float, help="seconds between polls (10; quick: 2)")
     parser.add_argument("--intervals", type=int, default=12, help="how many the waiting is watched for (12)")
+    parser.add_argument("--outage", type=float, help="seconds that the API is down (300; quick: 10)")
     parser.add_argument("--parallel", type=int, default=4, help="how many tasks run at once (4)")
     parser.add_argument("--kinds", default="", help="regular expression: only these, 'ours|plain'")
     parser.add_argument("--quick", action="store_true", help="few sensors: shows that everything works")
@@ -94,6 +91,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     options.sensors = options.sensors or (30 if options.quick else 1000)
     options.others = options.others or options.sensors
     options.interval = options.interval or (2.0 if options.quick else 10.0)
+    options.outage = options.outage or (10.0 if options.quick else 300.0)
     return options
 
 

@@ -1,91 +1,22 @@
-"""What is measured of sensors that wait, in phases: they defer, wait, resume, lose their triggerer."""
+"""Sensors that wait are measured in phases: they defer, wait, lose the API, resume, lose their triggerer."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from airflow_provider_kie.triggers._poll import LONGEST_BACKOFF
+from benchmarks.gate import Service
 from benchmarks.processes import Usage, usage
 from benchmarks.starving import Starving
 from benchmarks.waiting_airflow import Airflow
+from benchmarks.waiting_figures import Lost, Outage, Phase, Waited
 from scripts.running import every_second, say
 
 GLANCE_SECONDS = 0.5
-NOTHING = Usage(0, 0, 0.0)
-
-
-@dataclass
-class Phase:
-    """
-    How the triggerer's event loop fared for a while.
-
-    :param seconds: Of the phase.
-    :param starved: Seconds in which it was ready to run and had no processor.
-    :param blocked: Seconds in each warning that it was blocked, and how many of them it was starved.
-    """
-
-    seconds: float
-    starved: float
-    blocked: list[tuple[float, float]]
-
-
-@dataclass
-class Lost:
-    """
-    What a killed triggerer cost.
-
-    :param waiting: Sensors that waited with it.
-    :param first: Seconds from the kill until another triggerer had resumed one of them.
-    :param last: Seconds until it had resumed all of them.
-    :param finished: Seconds until all of them had succeeded.
-    """
-
-    waiting: int
-    first: float
-    last: float
-    finished: float
-
-
-@dataclass
-class Waited:
-    """
-    What was measured of one kind of sensor.
-
-    :param name: Of the kind.
-    :param interval: Seconds between polls.
-    :param deferring: Seconds until all of them waited.
-    :param waiting: How many waited.
-    :param idle: The triggerer without any; its ``cpu`` is per second.
-    :param full: The triggerer with all of them; its ``cpu`` is per second.
-    :param each: Bytes of memory that one sensor more took; None if there were too few to say.
-    :param window: Seconds of watching them wait.
-    :param requests: In that window.
-    :param phases: How long each took and how the event loop fared.
-    :param due: How many had to resume when the balance rose.
-    :param resumed: Seconds from the rise until each of them had left the state ``deferred``.
-    :param fired: Seconds from the rise until the trigger of each had fired.
-    :param lost: What a killed triggerer cost; None where none was killed.
-    :param wrong: What must not have happened.
-    """
-
-    name: str
-    interval: float
-    deferring: float = 0.0
-    waiting: int = 0
-    idle: Usage = NOTHING
-    full: Usage = NOTHING
-    each: float | None = None
-    window: float = 0.0
-    requests: int = 0
-    phases: dict[str, Phase] = field(default_factory=dict)
-    due: int = 0
-    resumed: list[float] = field(default_factory=list)
-    fired: list[float] = field(default_factory=list)
-    lost: Lost | None = None
-    wrong: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -95,26 +26,26 @@ class Measuring:
 
     :param airflow: The Airflow; its run is not yet begun.
     :param starving: Watches its event loop.
-    :param requests: Gives how many requests there were so far.
-    :param set_balance: Sets the balance.
+    :param service: What the sensors ask.
     :param sensors: How many sensors the DAG has; the one with the index 4 waits for 5 credits.
     :param intervals: How many the waiting is watched for.
+    :param outage: Seconds that the API is down.
     :param result: Where the figures go.
     """
 
     airflow: Airflow
     starving: Starving
-    requests: Callable[[], int]
-    set_balance: Callable[[float], None]
+    service: Service
     sensors: int
     intervals: int
+    outage: float
     result: Waited
 
-    def measure(self, *, kill: bool) -> None:
+    def measure(self, *, trouble: bool) -> None:
         """
         Take all figures.
 
-        :param kill: Whether the triggerer is killed and every sensor followed to its end.
+        :param trouble: Whether there are an outage and a kill, and every sensor is followed to its end.
         """
         with self._phase("without sensors"):
             self._idle()
@@ -122,10 +53,13 @@ class Measuring:
             waiting = self._defer()
         with self._phase("waiting"):
             self._watch()
+        if trouble:
+            with self._phase("outage"):
+                self._cut_off(waiting)
         half = self.sensors // 2
         with self._phase("resuming"):
             self._resume_half(waiting, half)
-        if kill:
+        if trouble:
             with self._phase("finishing"):
                 self._finish(half)
             with self._phase("after kill -9"):
@@ -161,9 +95,9 @@ class Measuring:
 
     def _watch(self) -> None:
         time.sleep(max(10.0, 2 * self.result.interval))
-        before, begun = self.requests(), time.monotonic()
+        before, begun = self.service.requests(), time.monotonic()
         self.result.full = self._rate(self.intervals * self.result.interval)
-        self.result.requests = self.requests() - before
+        self.result.requests = self.service.requests() - before
         self.result.window = time.monotonic() - begun
         say(f"  {self.result.requests} requests in {self.result.window:.0f} s")
 
@@ -174,10 +108,33 @@ class Measuring:
         after = usage(pids)
         return Usage(after.pss, after.rss, (after.cpu - before.cpu) / (time.monotonic() - begun))
 
+    def _cut_off(self, waiting: set[int]) -> None:
+        interval = self.result.interval
+        before = self.service.requests()
+        with self.service.down():
+            time.sleep(self.outage)
+            requests = self.service.requests() - before
+        ended, before = time.monotonic(), self.service.requests()
+        recovered = None
+        for _ in every_second(LONGEST_BACKOFF + 3 * interval):
+            if self.service.requests() > before:
+                recovered = time.monotonic() - ended
+                break
+        before, begun = self.service.requests(), time.monotonic()
+        time.sleep(6 * interval)
+        window, after = time.monotonic() - begun, self.service.requests() - before
+        self.result.outage = Outage(len(waiting), self.outage, requests, recovered, window, after)
+        if recovered is None:
+            self._wrong("the balance was not read again after the outage")
+        states = self.airflow.states()
+        if gone := [index for index in waiting if states[index] != "deferred"]:
+            self._wrong(f"{len(gone)} sensors did not wait through the outage: {self.airflow.counted()}")
+        say(f"  {requests} requests in an outage of {self.outage:.0f} s")
+
     def _resume_half(self, waiting: set[int], half: int) -> None:
         due = {index for index in waiting if index < half}
         self.result.due = len(due)
-        self.set_balance(half)
+        self.service.set_balance(half)
         rose = time.time()
         left = self._left(waiting, due)
         fired = self.airflow.fired()
@@ -219,7 +176,7 @@ class Measuring:
         begun = time.monotonic()
         say(f"  kill -9 of the triggerer's {self.airflow.kill_triggerer()} processes; starting another")
         self.airflow.start_triggerer()
-        self.set_balance(self.sensors)
+        self.service.set_balance(self.sensors)
         left = self._left(rest, rest).values()
         self._finish(self.sensors)
         self.result.lost = Lost(

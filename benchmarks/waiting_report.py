@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.report import MB, machine
-from benchmarks.waiting_measure import Waited
+from benchmarks.waiting_figures import Waited
 
 # Airflow warns from here on.
 BLOCKED_SECONDS = 0.2
@@ -95,6 +95,12 @@ def _details(result: Waited) -> Iterator[str]:
         )
     for wrong in result.wrong:
         yield f"- {result.name}: WRONG: {wrong}"
+    if (outage := result.outage) and outage.recovered is not None:
+        yield (
+            f"- {result.name}: {outage.seconds:.0f} s of outage while {outage.waiting} waited:"
+            f" {outage.requests} requests in it, the balance read again {outage.recovered:.0f} s after it,"
+            f" {outage.after / outage.window * result.interval:.2f} requests per interval then"
+        )
     if lost := result.lost:
         yield (
             f"- {result.name}: kill -9 of the triggerer while {lost.waiting} waited, another started, the"
@@ -115,6 +121,10 @@ def _judged(it: Waited) -> Iterator[tuple[str, str, bool]]:
     yield "no other sensor resumes", "; ".join(others) or "none did", not others
     found = f"{len(_warnings(it))} warnings, {_by_itself(it)} of them with a core to run on"
     yield "the event loop is never blocked", found, not _by_itself(it)
+    if it.outage:
+        others = [wrong for wrong in it.wrong if "outage" in wrong]
+        name = f"an outage of {it.outage.seconds:.0f} s ends no sensor, and the interval returns"
+        yield name, "; ".join(others) or "all waited on", not others
     if it.lost:
         name = "after kill -9 of the triggerer all sensors go on, and nothing else goes wrong"
         yield name, "; ".join(it.wrong) or "all succeeded", not it.wrong
