@@ -73,7 +73,7 @@ def _measure(result: Waited, dag_id: str, sensors: int, options: argparse.Namesp
         measuring = Measuring(
             airflow, starving, Service(kie, gate), sensors, options.intervals, options.outage, result
         )
-        measuring.measure(trouble=result.name == OURS)
+        measuring.measure(cut_off=result.name == OURS)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

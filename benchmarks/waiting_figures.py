@@ -81,7 +81,7 @@ class Waited:
     :param resumed: Seconds from the rise until each of them had left the state ``deferred``.
     :param fired: Seconds from the rise until the trigger of each had fired.
     :param outage: What an outage cost; None where there was none.
-    :param lost: What a killed triggerer cost; None where none was killed.
+    :param lost: What a killed triggerer cost; None before one is killed.
     :param wrong: What must not have happened.
     """
 

@@ -41,11 +41,11 @@ class Measuring:
     outage: float
     result: Waited
 
-    def measure(self, *, trouble: bool) -> None:
+    def measure(self, *, cut_off: bool) -> None:
         """
         Take all figures.
 
-        :param trouble: Whether there are an outage and a kill, and every sensor is followed to its end.
+        :param cut_off: Whether there is an outage.
         """
         with self._phase("without sensors"):
             self._idle()
@@ -53,17 +53,16 @@ class Measuring:
             waiting = self._defer()
         with self._phase("waiting"):
             self._watch()
-        if trouble:
+        if cut_off:
             with self._phase("outage"):
                 self._cut_off(waiting)
         half = self.sensors // 2
         with self._phase("resuming"):
             self._resume_half(waiting, half)
-        if trouble:
-            with self._phase("finishing"):
-                self._finish(half)
-            with self._phase("after kill -9"):
-                self._kill(half)
+        with self._phase("finishing"):
+            self._finish(half)
+        with self._phase("after kill -9"):
+            self._kill(half)
 
     def _idle(self) -> None:
         """A triggerer without sensors has work too: it looks for some."""
