@@ -24,6 +24,7 @@ from scripts import services
 from scripts.cluster import running_cluster
 from scripts.cluster_checks import Failed, Kill, check, check_files, check_spools, check_tries, check_uploads
 from scripts.cluster_events import play_events
+from scripts.cluster_key import begin_others, check_restored, check_revoked, set_key
 from scripts.cluster_runs import Run
 from scripts.cluster_stage import POLL_SECONDS, Stage, asked, begin_run, follow, wait_for_success
 from scripts.cluster_store import Store
@@ -119,19 +120,24 @@ def kill_a_worker(stage: Stage, run: Run) -> Kill:
 
 
 def play_credits(stage: Stage) -> None:
-    """Let 100 sensors wait in the triggerer, which is restarted, for two balances."""
+    """Let 100 sensors wait in the triggerer, which is restarted, for two balances; others lose their key."""
     say(f"Credits: {SENSORS} sensors wait for two balances; the triggerer is restarted meanwhile.")
     begin = time.monotonic()
+    others = begin_others(stage)
     before = asked(stage)
     run = begin_run(stage, "kie_cluster_credits")
     follow(stage, run, lambda: run.count(state="deferred") == SENSORS)
     say(f"  all deferred after {time.monotonic() - begin:.0f} s; the triggerer ends, another one begins")
     stage.cluster.end("triggerer")
+    set_key(stage, "revoked")
     check_one_poll(stage, run)
+    check_revoked(stage, others)
+    set_key(stage, stage.kie.api_key)
     for number, balance in enumerate(BALANCES, start=1):
         check_resumed(stage, run, balance, number * SENSORS_EACH)
     tasks = wait_for_success(stage, run)
     check_tries(run, tasks, None, faults=0, retries=RETRIES)
+    check_restored(stage, others)
     early = [task for task in tasks if float(run.returned(task)) < BALANCES[task["map_index"] % 2]]
     check(not early, "every sensor returned a balance that it was waiting for")
     say(f"  {asked(stage) - before} requests for the balance in {time.monotonic() - begin:.0f} s")
