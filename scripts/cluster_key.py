@@ -39,7 +39,7 @@ def check_revoked(stage: Stage, others: Run) -> None:
         "with its key revoked, one sensor of the other connection has failed, the silent one waits",
     )
     check(failed["try_number"] == 2, "it took the 2 tries that it is allowed")
-    check("KieAuthError" in others.why(), "its log says KieAuthError")
+    check("KieAuthError" in others.log(failed), "its log says KieAuthError")
 
 
 def check_restored(stage: Stage, others: Run) -> None:

@@ -63,12 +63,15 @@ class Run:
         path = f"{self._path}/taskInstances/{task['task_id']}/xcomEntries/return_value"
         return self._get(path, map_index=task["map_index"])["value"]
 
+    def log(self, task: dict[str, Any]) -> str:
+        """Give the log of a task instance's last try."""
+        path = f"{self._path}/taskInstances/{task['task_id']}/logs/{max(task['try_number'], 1)}"
+        return self.api.get(path, params={"map_index": task["map_index"]}).text
+
     def why(self) -> str:
         """Give the end of the log of one task that failed."""
         for task in self.tasks(state=["failed", "up_for_retry"])[:1]:
-            path = f"{self._path}/taskInstances/{task['task_id']}/logs/{max(task['try_number'], 1)}"
-            text = self.api.get(path, params={"map_index": task["map_index"]}).text
-            return f"{task['task_id']}[{task['map_index']}]: {text[-3000:]}"
+            return f"{task['task_id']}[{task['map_index']}]: {self.log(task)[-3000:]}"
         return "no task has failed"
 
     def progress(self) -> str:
