@@ -60,12 +60,14 @@ docs-example: .venv-$(LATEST)/installed
 	home=$$(mktemp -d) && AIRFLOW_HOME=$$home $(BIN)/python -m pytest --quiet docs/examples; \
 	  status=$$?; rm -rf $$home; exit $$status
 
-# uv takes seconds where pip takes minutes; pip knows mirrors that uv does not.
+# uv takes seconds where pip takes minutes; pip knows mirrors that uv does not. Without bytecode every process
+# of Airflow would compile Airflow for itself where PYTHONDONTWRITEBYTECODE is set.
 .venv-%/installed: requirements/airflow-%.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "Python 3.11 is needed here; set PYTHON=")'
 	$(PYTHON) -m venv --clear .venv-$*
 	.venv-$*/bin/pip install --quiet uv
-	.venv-$*/bin/uv pip install --quiet --python .venv-$*/bin/python --no-deps --requirement requirements/airflow-$*.txt \
+	.venv-$*/bin/uv pip install --quiet --compile-bytecode --python .venv-$*/bin/python --no-deps \
+	    --requirement requirements/airflow-$*.txt \
 	  || .venv-$*/bin/pip install --quiet --no-deps --requirement requirements/airflow-$*.txt
 	.venv-$*/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	.venv-$*/bin/pip check
