@@ -14,13 +14,16 @@ SENSORS = 2
 
 
 def begin_others(stage: Stage) -> Run:
-    """Let sensors wait on a connection that can be changed: it is in Airflow's database."""
+    """Begin sensors on a connection that can be changed: it is in Airflow's database."""
     described = {"connection_id": CONNECTION, **json.loads(stage.kie.connection())}
     described["extra"] = json.dumps(described["extra"])
     stage.cluster.api.post("/api/v2/connections", json=described).raise_for_status()
-    others = begin_run(stage, "kie_cluster_key")
-    follow(stage, others, lambda: others.count(state="deferred") == SENSORS)
-    return others
+    return begin_run(stage, "kie_cluster_key")
+
+
+def all_wait(others: Run) -> bool:
+    """Tell whether all of them wait."""
+    return others.count(state="deferred") == SENSORS
 
 
 def set_key(stage: Stage, key: str) -> None:

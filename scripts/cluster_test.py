@@ -24,7 +24,7 @@ from scripts import services
 from scripts.cluster import running_cluster
 from scripts.cluster_checks import Failed, Kill, check, check_files, check_spools, check_tries, check_uploads
 from scripts.cluster_events import play_events
-from scripts.cluster_key import begin_others, check_restored, check_revoked, set_key
+from scripts.cluster_key import all_wait, begin_others, check_restored, check_revoked, set_key
 from scripts.cluster_runs import Run
 from scripts.cluster_stage import POLL_SECONDS, Stage, asked, begin_run, follow, wait_for_success
 from scripts.cluster_store import Store
@@ -126,7 +126,7 @@ def play_credits(stage: Stage) -> None:
     others = begin_others(stage)
     before = asked(stage)
     run = begin_run(stage, "kie_cluster_credits")
-    follow(stage, run, lambda: run.count(state="deferred") == SENSORS)
+    follow(stage, run, lambda: run.count(state="deferred") == SENSORS and all_wait(others))
     say(f"  all deferred after {time.monotonic() - begin:.0f} s; the triggerer ends, another one begins")
     stage.cluster.end("triggerer")
     set_key(stage, "revoked")
