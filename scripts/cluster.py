@@ -164,6 +164,8 @@ def _environment(home: Path, database: str, broker: str, connections: Mapping[st
         "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
         # The example DAGs run when they are told to, not by their schedules.
         "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
+        # The triggers of one that was killed are another's after that many seconds.
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
         "PYTHONPATH": str(ROOT),
         "TMPDIR": str(home / "tmp"),
     }

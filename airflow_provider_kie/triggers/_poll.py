@@ -13,7 +13,10 @@ from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 if TYPE_CHECKING:
     from airflow_provider_kie.hooks.kie import KieHook
 
-# A poll in trouble waits at most this much longer than its interval.
+# A poll in trouble waits longer than its interval: by what doubles from the interval, or from this if the
+# interval is shorter ...
+SHORTEST_BACKOFF = 0.1
+# ... up to this.
 LONGEST_BACKOFF = 300.0
 
 
@@ -49,7 +52,7 @@ def seconds_to_wait(interval: float, failures: int, retry_after: float | None = 
     """
     if not failures:
         return interval
-    bound = min(interval * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
+    bound = min(max(interval, SHORTEST_BACKOFF) * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
     jitter = random.uniform(0, bound)  # noqa: S311 - nobody gains by guessing it
     return max(interval + jitter, min(retry_after or 0.0, RETRY_AFTER_LIMIT))
 

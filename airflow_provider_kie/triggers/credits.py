@@ -8,7 +8,7 @@ import math
 import random
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
-from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -16,6 +16,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow_provider_kie.client import errors
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.credits import CreditsCrossing, CreditsGoal, Seen
+from airflow_provider_kie.triggers._memory import Memory
 from airflow_provider_kie.triggers._poll import balances
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
     :param threshold: Credits.
     :param condition: ``below`` or ``at_least``.
     :param kie_conn_id: Airflow connection.
-    :param poke_interval: Seconds between polls.
+    :param poke_interval: Seconds between polls, or a ``timedelta``.
     :param hysteresis: Credits that the balance has to go back beyond the threshold before it can cross it
         again; by default 5 % of the threshold.
     :raises ValueError: An argument is unusable.
@@ -159,12 +160,10 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         threshold: float,
         condition: str = "below",
         kie_conn_id: str = "kie_default",
-        poke_interval: float = 60.0,
+        poke_interval: float | timedelta = 60.0,
         hysteresis: float | None = None,
     ) -> None:
-        if isinstance(poke_interval, bool) or not 0 < float(poke_interval) < math.inf:
-            raise ValueError(f"poke_interval must be a number of seconds above 0, not {poke_interval!r}")
-        super().__init__(kie_conn_id=kie_conn_id, poke_interval=float(poke_interval))
+        super().__init__(kie_conn_id=kie_conn_id, poke_interval=_seconds(poke_interval))
         self.crossing = CreditsCrossing.parse(threshold, condition, hysteresis)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -186,18 +185,20 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         :param shared_stream: Balances and errors.
         :return: An event per crossing.
         """
-        before = await self._remembered()
+        memory = Memory(getattr(self, "asset_state_store", None), self._memory_key)  # none before Airflow 3.3
+        before: Seen | None = None
         async for result in shared_stream:
             if isinstance(result, KieError):
                 await self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
                 continue
+            self._said = ""  # the next failure is news again
+            before = await memory.recall(before)
             now, crossed = self.crossing.seen(before, result)
             if crossed and before:
                 yield TriggerEvent(self._payload(result, before.balance))
-            if now != before:
-                # After the event: a triggerer that dies between the two tells it twice rather than never.
-                await self._remember(now)
+                await memory.told()
             before = now
+            await memory.keep(now)
 
     def _payload(self, balance: float, previous_balance: float) -> dict[str, Any]:
         import pendulum
@@ -215,29 +216,8 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
     @property
     def _memory_key(self) -> str:
         # An asset can have several watchers; each remembers for itself.
-        goal = self.crossing.goal
-        return f"kie-credits-{self.kie_conn_id}-{goal.condition}-{goal.threshold:.15g}"
-
-    async def _remembered(self) -> Seen | None:
-        store = getattr(self, "asset_state_store", None)  # none before Airflow 3.3
-        if store is None:
-            return None
-        try:
-            match await store.aget(self._memory_key):
-                case {"balance": int() | float() as balance, "armed": bool(armed)}:
-                    return Seen(float(balance), armed)
-        except Exception as error:
-            log.warning("What was seen before cannot be read; beginning anew: %s", error)
-        return None
-
-    async def _remember(self, seen: Seen) -> None:
-        store = getattr(self, "asset_state_store", None)
-        if store is None:
-            return
-        try:
-            await store.aset(self._memory_key, asdict(seen))
-        except Exception as error:
-            log.warning("A restart of the triggerer will begin anew; remembering failed: %s", error)
+        goal, hysteresis = self.crossing.goal, self.crossing.hysteresis
+        return f"kie-credits-{self.kie_conn_id}-{goal.condition}-{goal.threshold:.15g}-{hysteresis:.15g}"
 
 
 def read_event(event: dict[str, Any] | None) -> float:
@@ -267,3 +247,14 @@ def _error_payload(error: KieError) -> dict[str, Any]:
         "message": error.args[0],
         "code": error.code,
     }
+
+
+def _seconds(poke_interval: Any) -> float:
+    seconds = poke_interval.total_seconds() if isinstance(poke_interval, timedelta) else poke_interval
+    try:
+        number = math.nan if isinstance(seconds, bool) else float(seconds)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"poke_interval must be a number of seconds above 0, not {poke_interval!r}")
+    return number

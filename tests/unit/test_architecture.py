@@ -40,6 +40,7 @@ LAYERS = [
     "hooks.settings",
     "hooks.kie",
     "triggers._poll",
+    "triggers._memory",
     "triggers.credits",
     "sensors.credits",
     "links",

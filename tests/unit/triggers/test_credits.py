@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 import structlog
+from airflow.sdk import Asset
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_kie.client.errors import KieAuthError, KieError, KieUnavailableError
@@ -28,14 +29,24 @@ def trigger(threshold: float = 50, **kwargs: Any) -> KieCreditsTrigger:
     return KieCreditsTrigger(threshold=threshold, **(arguments | kwargs))
 
 
+async def stream_of(*results: float | KieError | Callable[[], None]) -> AsyncIterator[float | KieError]:
+    """Poll results, and what happens between them."""
+    for result in results:
+        if callable(result):
+            result()
+        else:
+            yield result
+
+
 async def events_of(
     waiting: KieCreditsTrigger | KieCreditsEventTrigger, *results: float | KieError
 ) -> list[Any]:
-    async def stream() -> AsyncIterator[float | KieError]:
-        for result in results:
-            yield result
+    return [event.payload async for event in waiting.filter_shared_stream(stream_of(*results))]
 
-    return [event.payload async for event in waiting.filter_shared_stream(stream())]
+
+@pytest.fixture(autouse=True)
+def _events_are_stored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_kie.triggers._memory.STORED_AFTER", 0)
 
 
 async def test_it_survives_being_stored_as_json() -> None:
@@ -216,8 +227,11 @@ class Memory:
             raise RuntimeError("the database is away")
         self.kept[key] = json.loads(json.dumps(value))
 
+    def repair(self) -> None:
+        self.broken = False
 
-def watcher(threshold: float = 50, memory: Memory | None = None, **kwargs: Any) -> KieCreditsEventTrigger:
+
+def watcher(threshold: float = 50, memory: Any = None, **kwargs: Any) -> KieCreditsEventTrigger:
     waiting: Any = KieCreditsEventTrigger(threshold, **({"poke_interval": 0.01} | kwargs))
     if memory:
         waiting.asset_state_store = memory
@@ -265,7 +279,8 @@ async def test_watchers_of_one_asset_remember_for_themselves() -> None:
         await events_of(watcher(threshold, memory), 60.0)
     assert len(await events_of(watcher(50, memory), 40.0)) == 1
     assert len(await events_of(watcher(20, memory), 40.0, 10.0)) == 1
-    assert len(memory.kept) == 2
+    assert await events_of(watcher(50, memory, hysteresis=0), 40.0) == []
+    assert len(memory.kept) == 3
 
 
 @pytest.mark.parametrize("kept", [None, 7, "yes", {}, {"balance": "60", "armed": True}, {"balance": 60}])
@@ -275,11 +290,72 @@ async def test_a_memory_that_says_nothing_useful_is_begun_anew(kept: Any) -> Non
     assert memory.kept[watcher()._memory_key] == {"balance": 40.0, "armed": False}
 
 
-async def test_a_memory_that_is_away_does_not_end_a_watcher(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_event_that_airflow_may_not_have_stored_yet_is_told_again_after_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("airflow_provider_kie.triggers._memory.STORED_AFTER", 60)
     memory = Memory()
+    for _ in range(2):
+        events = watcher(memory=memory).filter_shared_stream(stream_of(60.0, 40.0, 40.0))
+        assert (await anext(events)).payload["balance"] == 40.0
+        going_on = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.05)
+        going_on.cancel()  # as the end of the triggerer does
+        await asyncio.wait([going_on])
+        assert memory.kept[watcher()._memory_key] == {"balance": 60.0, "armed": True}
+
+
+async def test_a_memory_that_cannot_be_read_at_first_is_not_written_over(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    memory = Memory()
+    await events_of(watcher(memory=memory), 60.0)
     memory.broken = True
-    assert len(await events_of(watcher(memory=memory), 60.0, 40.0)) == 1
+    events = watcher(memory=memory).filter_shared_stream(stream_of(40.0, 40.0, lambda: memory.repair(), 40.0))
+    assert [event.payload["previous_balance"] async for event in events] == [60.0]
+    assert memory.kept[watcher()._memory_key] == {"balance": 40.0, "armed": False}
     assert "the database is away" in caplog.text
+
+
+async def test_what_was_told_before_the_memory_could_be_read_is_not_told_again() -> None:
+    memory = Memory()
+    await events_of(watcher(memory=memory), 60.0)
+    memory.broken = True
+    stream = stream_of(60.0, 40.0, lambda: memory.repair(), 40.0, 30.0)
+    events = watcher(memory=memory).filter_shared_stream(stream)
+    assert [event.payload["balance"] async for event in events] == [40.0]
+    assert memory.kept[watcher()._memory_key] == {"balance": 30.0, "armed": False}
+
+
+@pytest.mark.parametrize(("first", "then"), [(60.0, 40.0), (40.0, 60.0)])
+async def test_what_could_not_be_remembered_is_tried_again(first: float, then: float) -> None:
+    memory = Memory()
+
+    def break_down() -> None:
+        memory.broken = True
+
+    stream = stream_of(first, break_down, then, lambda: memory.repair(), then)
+    [event async for event in watcher(memory=memory).filter_shared_stream(stream)]
+    assert memory.kept[watcher()._memory_key] == {"balance": then, "armed": then == 60.0}
+
+
+async def test_a_trigger_of_several_assets_says_that_it_begins_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    context = pytest.importorskip("airflow.sdk.execution_time.context")
+    if not hasattr(context, "AssetStateStoreAccessors"):
+        pytest.skip("assets remember from Airflow 3.3 on")
+    memory = context.AssetStateStoreAccessors(inlets=[Asset("a"), Asset("b")])
+    assert len(await events_of(watcher(memory=memory), 60.0, 40.0)) == 1
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
+        "Nothing can be remembered; each restart of the triggerer begins anew"
+    ]
+
+
+async def test_each_outage_is_news(caplog: pytest.LogCaptureFixture) -> None:
+    down = KieUnavailableError("down", code=500)
+    await events_of(watcher(), 60.0, down, down, 60.0, down, 60.0, down)
+    assert len(caplog.records) == 3
 
 
 async def test_a_watcher_survives_being_stored_as_json() -> None:
@@ -310,6 +386,8 @@ def test_a_watcher_takes_its_arguments_in_the_order_in_which_they_are_documented
         ({"poke_interval": -1}, "poke_interval must be"),
         ({"poke_interval": float("nan")}, "poke_interval must be"),
         ({"poke_interval": True}, "poke_interval must be"),
+        ({"poke_interval": None}, "poke_interval must be"),
+        ({"poke_interval": timedelta(0)}, "poke_interval must be"),
         ({"hysteresis": -1}, "hysteresis must"),
     ],
 )
@@ -320,8 +398,10 @@ def test_a_watcher_refuses_bad_arguments_where_the_dag_is_written(
         KieCreditsEventTrigger(**({"threshold": 50} | arguments))
 
 
-async def test_a_watcher_shares_the_sensors_poll() -> None:
-    assert watcher(poke_interval=7).shared_stream_key() == trigger(poke_interval=7.0).shared_stream_key()
+@pytest.mark.parametrize("poke_interval", [7, timedelta(seconds=7)])
+async def test_a_watcher_shares_the_sensors_poll(poke_interval: Any) -> None:
+    key = trigger(poke_interval=7.0).shared_stream_key()
+    assert watcher(poke_interval=poke_interval).shared_stream_key() == key
 
 
 async def test_a_watcher_runs_alone_where_airflow_does_not_share(kie_simulator: KieSimulator) -> None:
@@ -350,6 +430,10 @@ async def test_every_poll_is_a_metric(kie_simulator: KieSimulator, monkeypatch: 
     assert [await anext(stream), await anext(stream)] == [12.5, 12.5]
     await stream.aclose()
     assert told == [("kie.credits", 12.5, {"conn_id": "kie_default"})] * 2
+
+
+def test_an_interval_of_nothing_backs_off_too() -> None:
+    assert max(seconds_to_wait(0, 10) for _ in range(20)) > 1
 
 
 @pytest.mark.parametrize("interval", [0.5, 60.0])
