@@ -22,7 +22,7 @@ from benchmarks.waiting_airflow import waiting_airflow
 from benchmarks.waiting_figures import Waited
 from benchmarks.waiting_measure import Measuring
 from benchmarks.waiting_report import OURS, as_json, machine_lines, report
-from scripts.running import say
+from scripts.running import end_on_signals, say
 
 # The name in the tables and the DAG of it; ours comes first.
 KINDS = {OURS: "waiting_ours", "plain triggers": "waiting_plain", "HttpSensor": "waiting_http"}
@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     :return: 0 if no sensor of ours was lost, failed or resumed wrongly, whatever the figures.
     """
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_on_signals(signal.default_int_handler)
     results: list[Waited] = []
     try:
         for name, dag_id in KINDS.items():

@@ -46,6 +46,7 @@ class Cluster:
         self._variables = variables
         self._stack = stack
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._families: dict[str, list[psutil.Process]] = {}
         self._ends: dict[str, ExitStack] = {}
         self.api = stack.enter_context(
             httpx.Client(base_url=variables["AIRFLOW__API__BASE_URL"], timeout=60, trust_env=False)
@@ -63,8 +64,9 @@ class Cluster:
         """Start a part of Airflow."""
         command = [sys.executable, "-m", "airflow", *arguments]
         self._ends[name] = self._stack.enter_context(ExitStack())
+        self._families[name] = []
         self._processes[name] = self._ends[name].enter_context(
-            _with_family(command, {**self._variables, NAME: name}, self.log(name))
+            _with_family(command, {**self._variables, NAME: name}, self.log(name), self._families[name])
         )
 
     def start_worker(self, name: str) -> None:
@@ -86,7 +88,8 @@ class Cluster:
 
     def kill(self, name: str) -> None:
         """End a process and all it has started without a warning, with ``kill -9``."""
-        _kill(_family(self._processes[name]))
+        _look(self._processes[name], self._families[name])
+        _kill(self._families[name])
         self.end(name)
 
     def end(self, name: str) -> None:
@@ -95,8 +98,9 @@ class Cluster:
         self._ends.pop(name).close()
 
     def check(self) -> None:
-        """Fail if a part of Airflow has ended by itself."""
+        """Fail if a part of Airflow has ended by itself; what it had started is ended all the same."""
         for name, process in self._processes.items():
+            _look(process, self._families[name])
             if process.poll() is not None:
                 raise SystemExit(f"{name} ended with {process.returncode}:\n{self.tail(name)}")
 
@@ -176,27 +180,29 @@ def _environment(home: Path, database: str, broker: str, connections: Mapping[st
 
 @contextmanager
 def _with_family(
-    command: list[str], variables: Mapping[str, str], log: Path
+    command: list[str], variables: Mapping[str, str], log: Path, family: list[psutil.Process]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a process and end it with all that it started, what leads groups of its own too."""
-    family: list[psutil.Process] = []
     try:
         with started(command, variables, log) as process:
             try:
                 yield process
             finally:
-                family = _family(process)
+                _look(process, family)
     finally:
         _kill(family)
 
 
-def _family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """List a process and all that descends from it: every task leads a group of its own."""
+def _look(process: subprocess.Popen[bytes], family: list[psutil.Process]) -> None:
+    """
+    Note a process and all that descends from it: every task leads a group of its own.
+
+    Of a process that has ended nothing descends any more; what was noted last is what it has left behind.
+    """
     if process.poll() is None:
         with suppress(psutil.NoSuchProcess):
             parent = psutil.Process(process.pid)
-            return [parent, *parent.children(recursive=True)]
-    return []
+            family[:] = [parent, *parent.children(recursive=True)]
 
 
 def _kill(family: list[psutil.Process]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -28,7 +27,7 @@ from scripts.cluster_key import all_wait, begin_others, check_restored, check_re
 from scripts.cluster_runs import Run
 from scripts.cluster_stage import POLL_SECONDS, Stage, asked, begin_run, follow, wait_for_success
 from scripts.cluster_store import Store
-from scripts.running import say
+from scripts.running import end_on_signals, say
 
 WORKERS = ["worker-1", "worker-2"]
 # Each makes one try of one task fail; the connection allows no retries within a try.
@@ -56,8 +55,7 @@ def main() -> int:
     if command := services.missing():
         say(f"This needs PostgreSQL and Redis: {command}")
         return 1
-    # Whoever ends the test with a signal wants everything ended that it has started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    end_on_signals()
     begin = time.monotonic()
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kie-cluster-")))
@@ -180,6 +178,7 @@ def play_examples(stage: Stage) -> None:
         stage,
         "kie_nightly_batch",
         inbox=str(inbox),
+        done=str(stage.home / "done"),
         outbox="s3://aws_default@kie/nightly",
         credits_per_file=1,
     )
@@ -188,6 +187,7 @@ def play_examples(stage: Stage) -> None:
     objects = stage.store.versions("nightly/").values()
     came = sorted(data for versions in objects for data in versions)
     check(came == sorted(files), f"{len(tasks)} tasks brought {len(came)} files to S3, once and whole")
+    check(not list(inbox.iterdir()), "the inbox is empty: no night takes a file again")
     say(f"  {time.monotonic() - begin:.0f} s")
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from airflow_provider_kie.simulator import KieSimulator
-from scripts.running import every_second, say, standalone, wait_for_dag
+from scripts.running import end_on_signals, every_second, say, standalone, wait_for_dag
 
 ROOT = Path(__file__).resolve().parent.parent
 THRESHOLD = 50
@@ -28,6 +28,7 @@ THRESHOLD = 50
 
 def main() -> int:
     """Run the demo; 0 if every byte came back."""
+    end_on_signals()
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kie-demo-")))
         kie: KieSimulator | None = None

@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import httpx
 
@@ -119,6 +121,17 @@ def wait_for_dag(api: httpx.Client, dag_id: str) -> None:
             api.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
             return
     raise SystemExit(f"Airflow did not find the DAG {dag_id}")
+
+
+def end_on_signals(end: Callable[[int, FrameType | None], Any] = lambda *_: sys.exit("ended")) -> None:
+    """
+    Let whoever ends the script, or closes its terminal, end all that it has started; nohup stays nohup.
+
+    :param end: Signal handler; what it raises unwinds the script.
+    """
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(sign) is not signal.SIG_IGN:
+            signal.signal(sign, end)
 
 
 def every_second(seconds: float = DEADLINE_SECONDS) -> Iterator[None]:
