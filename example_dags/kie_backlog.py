@@ -3,11 +3,12 @@ A backlog of files, drained every hour, some at a time; what is done leaves it, 
 
 It needs the connection ``kie_default`` and the pool ``kie``, which bounds how many of its tasks, and of other
 DAGs' in the same pool, use kie.ai at a time: ``airflow pools set kie 4 "Tasks that use kie.ai"``. The folders
-of its params are on a disk that all workers share.
+of its params are on a disk that all workers share; files are put there complete, that is renamed into place.
 """
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,11 +40,14 @@ with DAG(
 
     @task
     def put_away(uploaded: dict[str, str], done: str) -> str:
-        """Take a finished file out of the backlog."""
+        """Take a finished file out of the backlog; not another one that has come in its place meanwhile."""
         source, target = Path(uploaded["source"]), Path(done, Path(uploaded["source"]).name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.exists():  # or an earlier try has moved it
-            source.replace(target)
+            with source.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            if sha256 == uploaded["sha256"]:
+                source.replace(target)
         return str(target)
 
     # [START howto_operator_kie_upload_pool]

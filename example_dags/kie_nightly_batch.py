@@ -1,8 +1,10 @@
 """
 A nightly batch: wait until the account can pay, upload a folder, generate, fetch the results.
 
-If the credits do not come within six hours, the night goes the other way, to ``too_few_credits``, and the
-inbox waits for the next one. It needs the connection ``kie_default``, and a triggerer.
+Each file goes its own way and leaves the inbox at the end of it, so that no night pays again for what another
+has finished; what failed stays for the next night. If the credits do not come within six hours, the night
+goes the other way, to ``too_few_credits``, and the whole inbox waits. It needs the connection
+``kie_default``, and a triggerer.
 
 The generating itself is left out: it costs credits. ``generate`` stands where your own step goes, and the
 batch downloads what was uploaded, so that it runs as it is.
@@ -10,11 +12,12 @@ batch downloads what was uploaded, so that it runs as it is.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from pathlib import Path
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, task, task_group
 
 from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
@@ -22,11 +25,13 @@ from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
 with DAG(
     "kie_nightly_batch",
-    description="Credit-gated uploads and downloads, one mapped task a file",
+    description="Credit-gated uploads and downloads, mapped tasks for each file",
     schedule="@daily",
     catchup=False,
+    max_active_runs=1,  # two runs would take the same files
     params={
         "inbox": Param("/tmp/kie/inbox", type="string", description="Folder of files to upload"),  # noqa: S108
+        "done": Param("/tmp/kie/done", type="string", description="Where finished files go"),  # noqa: S108
         "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),  # noqa: S108
         "credits_per_file": Param(5, type="number"),
     },
@@ -59,34 +64,53 @@ with DAG(
     enough_credits = KieCreditsBranchOperator(
         task_id="enough_credits",
         threshold=needed,
-        follow_task_ids_if_true="upload",
+        follow_task_ids_if_true="process.upload",
         follow_task_ids_if_false="too_few_credits",
         trigger_rule="none_failed",
     )
 
     too_few_credits = EmptyOperator(task_id="too_few_credits")  # or tell somebody
 
-    # [START howto_operator_kie_upload_mapped]
-    upload = KieUploadOperator.partial(
-        task_id="upload",
-        upload_path="nightly/{{ dag_run.run_after.strftime('%Y-%m-%d') }}",
-        max_active_tis_per_dag=8,
-        map_index_template="{{ task.source }}",
-    ).expand(source=files)
-    # [END howto_operator_kie_upload_mapped]
-
     @task
     def generate(uploaded: dict[str, str]) -> str:
         """Give the URL of a result: here, of the upload itself."""
         return uploaded["download_url"]
 
-    # [START howto_operator_kie_download_mapped]
-    download = KieDownloadOperator.partial(
-        task_id="download",
-        destination="{{ params.outbox }}/",
-        if_exists="skip",
-        max_active_tis_per_dag=8,
-    ).expand(file_url=generate.expand(uploaded=upload.output))
-    # [END howto_operator_kie_download_mapped]
+    @task
+    def put_away(uploaded: dict[str, str], done: str) -> str:
+        """Take a finished file out of the inbox; not another one that has come in its place meanwhile."""
+        source, target = Path(uploaded["source"]), Path(done, Path(uploaded["source"]).name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.exists():  # or an earlier try has moved it
+            with source.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            if sha256 == uploaded["sha256"]:
+                source.replace(target)
+        return str(target)
 
-    wait_for_credits >> enough_credits >> [upload, too_few_credits]
+    # [START howto_operator_kie_upload_mapped]
+    @task_group
+    def process(source: str) -> None:
+        """Take one file all its way, whatever becomes of the others."""
+        upload = KieUploadOperator(
+            task_id="upload",
+            source=source,
+            upload_path="nightly/{{ dag_run.run_after.strftime('%Y-%m-%d') }}",
+            max_active_tis_per_dag=8,
+            map_index_template="{{ task.source }}",
+        )
+        # [START howto_operator_kie_download_mapped]
+        download = KieDownloadOperator(
+            task_id="download",
+            file_url=generate(upload.output),
+            destination="{{ params.outbox }}/",
+            if_exists="skip",
+            max_active_tis_per_dag=8,
+        )
+        # [END howto_operator_kie_download_mapped]
+        download >> put_away(upload.output, "{{ params.done }}/{{ run_id }}")
+
+    processed = process.expand(source=files)
+    # [END howto_operator_kie_upload_mapped]
+
+    wait_for_credits >> enough_credits >> [processed, too_few_credits]

@@ -68,12 +68,17 @@ def inbox_of_three(folder: Path) -> Path:
     return inbox
 
 
+def contents(folder: Path) -> list[bytes]:
+    return sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
 def test_the_nightly_batch_moves_every_file_of_the_inbox_in_a_run_without_a_logical_date(
     run_dag: RunDag, states: RunDag, returned: RunDag, kie_simulator: KieSimulator, tmp_path: Path
 ) -> None:
     inbox = inbox_of_three(tmp_path)
-    outbox = str(tmp_path / "outbox")
-    run = run_dag("kie_nightly_batch", dated=False, inbox=str(inbox), outbox=outbox, credits_per_file=1)
+    sent = contents(inbox)
+    folders = {name: str(tmp_path / name) for name in ("inbox", "outbox", "done")}
+    run = run_dag("kie_nightly_batch", dated=False, **folders, credits_per_file=1)
 
     assert run.state == "success"
     assert run.logical_date is None
@@ -82,8 +87,48 @@ def test_the_nightly_batch_moves_every_file_of_the_inbox_in_a_run_without_a_logi
     assert set(ended.values()) == {"success"}
     assert returned(run, "wait_for_credits") == 100.0
     assert len(kie_simulator.uploads) == 3
-    sent = sorted(path.read_bytes() for path in inbox.iterdir())
-    assert sorted(path.read_bytes() for path in (tmp_path / "outbox").iterdir()) == sent
+    assert contents(tmp_path / "outbox") == contents(tmp_path / "done") == sent
+    assert contents(inbox) == []
+
+
+def test_a_night_takes_again_only_what_the_last_one_has_not_finished(
+    run_dag: RunDag, kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    inbox = inbox_of_three(tmp_path)
+    sent = contents(inbox)
+    folders = {name: str(tmp_path / name) for name in ("inbox", "outbox", "done")}
+    kie_simulator.fail_next("file-base64-upload", code=400)
+    assert run_dag("kie_nightly_batch", **folders).state == "failed"
+    # dag.test() can end such a run early: Airflow takes it for finished when the first mapped tasks are.
+    finished = contents(tmp_path / "done")
+    assert sorted(finished + contents(inbox)) == sent
+
+    assert run_dag("kie_nightly_batch", **folders).state == "success"
+    uploads = [upload.sha256 for upload in kie_simulator.uploads.values()]
+    assert all(uploads.count(hashlib.sha256(content).hexdigest()) == 1 for content in finished)
+    assert contents(tmp_path / "done") == sent
+    assert contents(inbox) == []
+
+    assert run_dag("kie_nightly_batch", **folders).state == "success"
+    assert len(kie_simulator.uploads) == len(uploads)
+
+
+@pytest.mark.parametrize("example", ["kie_nightly_batch", "kie_backlog"])
+def test_what_came_in_the_place_of_a_finished_file_stays(
+    example: str, load_dag: RunDag, tmp_path: Path
+) -> None:
+    dag = load_dag(example)
+    (put_away,) = [one for one in dag.tasks if one.task_id.endswith("put_away")]
+    source = tmp_path / "a.png"
+    uploaded = {"source": str(source), "sha256": hashlib.sha256(b"old").hexdigest()}
+    source.write_bytes(b"new")
+    put_away.python_callable(uploaded, str(tmp_path / "done"))
+    assert source.read_bytes() == b"new"
+    source.write_bytes(b"old")
+    for _ in range(2):  # a retry finds it moved
+        put_away.python_callable(uploaded, str(tmp_path / "done"))
+        assert not source.exists()
+        assert contents(tmp_path / "done") == [b"old"]
 
 
 def test_the_nightly_batch_leaves_the_inbox_alone_when_the_credits_do_not_come(
@@ -94,15 +139,18 @@ def test_the_nightly_batch_leaves_the_inbox_alone_when_the_credits_do_not_come(
     # dag.test() gives deferred tasks all the time in the world, and nobody waits six hours here.
     sensor.deferrable, sensor.poke_interval, sensor.timeout = False, 0.01, 0.05
     kie_simulator.credits = 14
-    run = run_dag(dag, inbox=str(inbox_of_three(tmp_path)), outbox=str(tmp_path / "outbox"))
+    inbox = inbox_of_three(tmp_path)
+    run = run_dag(dag, inbox=str(inbox), outbox=str(tmp_path / "outbox"), done=str(tmp_path / "done"))
 
     assert run.state == "success"
     ended = states(run)
     assert ended["wait_for_credits"] == "skipped"
     assert ended["enough_credits"] == ended["too_few_credits"] == "success"
-    assert ended["upload"] == ended["generate"] == ended["download"] == "skipped"
+    names = ("upload", "generate", "download", "put_away")
+    assert {ended[f"process.{name}"] for name in names} == {"skipped"}
     assert kie_simulator.uploads == {}
     assert not (tmp_path / "outbox").exists()
+    assert len(contents(inbox)) == 3
 
 
 def test_the_task_functions_move_a_file(
