@@ -114,19 +114,22 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(home: Path, connections: Mapping[str, str], *, workers: list[str]) -> Iterator[Cluster]:
+def running_cluster(
+    home: Path, connections: Mapping[str, str], *, settings: Mapping[str, str], workers: list[str]
+) -> Iterator[Cluster]:
     """
     Run PostgreSQL, Redis and all parts of Airflow with the Celery executor.
 
     :param home: Folder for all that they write.
     :param connections: Airflow connections by their id.
+    :param settings: More settings, as environment variables.
     :param workers: Names of the workers to begin with.
     :return: What has started and takes tasks.
     """
     with ExitStack() as stack:
         database = stack.enter_context(services.postgres(home / "postgres.log"))
         broker = stack.enter_context(services.redis(home / "redis.log"))
-        variables = _environment(home, database, broker, connections)
+        variables = {**_environment(home, database, broker, connections), **settings}
         cluster = Cluster(home, variables, stack)
         cluster.run("db", "migrate")
         for part in ("api-server", "scheduler", "dag-processor", "triggerer"):

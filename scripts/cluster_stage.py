@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_kie.simulator import KieSimulator
 from scripts.cluster import Cluster
 from scripts.cluster_checks import Failed, check
+from scripts.cluster_metrics import Metrics
 from scripts.cluster_runs import Run
 from scripts.cluster_store import Store
 from scripts.running import every_second, say, wait_for_dag
@@ -25,6 +26,7 @@ class Stage:
     kie: KieSimulator
     store: Store
     cluster: Cluster
+    metrics: Metrics
     home: Path
 
 

@@ -24,6 +24,7 @@ from scripts.cluster import running_cluster
 from scripts.cluster_checks import Failed, Kill, check, check_files, check_spools, check_tries, check_uploads
 from scripts.cluster_events import play_events
 from scripts.cluster_key import all_wait, begin_others, check_restored, check_revoked, set_key
+from scripts.cluster_metrics import statsd
 from scripts.cluster_runs import Run
 from scripts.cluster_stage import POLL_SECONDS, Stage, asked, begin_run, follow, wait_for_success
 from scripts.cluster_store import Store
@@ -62,9 +63,12 @@ def main() -> int:
         kie = stack.enter_context(KieSimulator(credits=0))
         store = Store(stack.enter_context(services.s3(home / "s3.log")))
         say(f"Starting PostgreSQL, Redis and Airflow in {home} ...")
-        cluster = stack.enter_context(running_cluster(home, connections(kie, store), workers=WORKERS))
+        metrics, settings = stack.enter_context(statsd())
+        cluster = stack.enter_context(
+            running_cluster(home, connections(kie, store), settings=settings, workers=WORKERS)
+        )
         say(f"All is up after {time.monotonic() - begin:.0f} s.")
-        stage = Stage(kie, store, cluster, home)
+        stage = Stage(kie, store, cluster, metrics, home)
         try:
             for name in sys.argv[1:] or PLAYS:
                 PLAYS[name](stage)
@@ -122,7 +126,7 @@ def play_credits(stage: Stage) -> None:
     say(f"Credits: {SENSORS} sensors wait for two balances; the triggerer is restarted meanwhile.")
     begin = time.monotonic()
     others = begin_others(stage)
-    before = asked(stage)
+    before, sent = asked(stage), stage.metrics.count("kie.credits")
     run = begin_run(stage, "kie_cluster_credits")
     follow(stage, run, lambda: run.count(state="deferred") == SENSORS and all_wait(others))
     say(f"  all deferred after {time.monotonic() - begin:.0f} s; the triggerer ends, another one begins")
@@ -138,7 +142,10 @@ def play_credits(stage: Stage) -> None:
     check_restored(stage, others)
     early = [task for task in tasks if float(run.returned(task)) < BALANCES[task["map_index"] % 2]]
     check(not early, "every sensor returned a balance that it was waiting for")
-    say(f"  {asked(stage) - before} requests for the balance in {time.monotonic() - begin:.0f} s")
+    polls, sent = asked(stage) - before, stage.metrics.count("kie.credits") - sent
+    say(f"  {polls} requests for the balance in {time.monotonic() - begin:.0f} s")
+    # The triggerer that was ended may have been about to send one.
+    check(polls - 1 <= sent <= polls, f"each sent the metric kie.credits: {sent} times")
 
 
 def check_resumed(stage: Stage, run: Run, balance: float, sensors: int) -> None:
