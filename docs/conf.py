@@ -26,7 +26,7 @@ autodoc_class_signature = "mixed"
 # A reference to one of our own names that does not exist fails the build; those of others are not linked.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(airflow|collections|contextlib|dict|httpx|os|pathlib|typing)\b.*"),
+    (r"py:.*", r"(airflow|collections|contextlib|datetime|dict|httpx|os|pathlib|typing)\b.*"),
     (r"py:.*", r"(Airflow|File|IsA|OS|Permission|Runtime|Value)\w+"),
     (r"py:.*", r"(.*\.)?(Location|ObjectStoragePath|Readable|T)"),
 ]

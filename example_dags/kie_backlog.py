@@ -1,7 +1,8 @@
 """
 A backlog of files, drained every hour, some at a time; what is done leaves it, so nothing is done twice.
 
-It needs the connection ``kie_default`` and the pool ``kie``, which bounds how many of its tasks, and of other
+A file that fails is tried again by the next run, and stays at the head of the line: look at failed runs. It
+needs the connection ``kie_default`` and the pool ``kie``, which bounds how many of its tasks, and of other
 DAGs' in the same pool, use kie.ai at a time: ``airflow pools set kie 4 "Tasks that use kie.ai"``. The folders
 of its params are on a disk that all workers share; files are put there complete, that is renamed into place.
 """
