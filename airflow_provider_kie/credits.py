@@ -31,7 +31,7 @@ class CreditsGoal:
         :return: The goal.
         :raises ValueError: The threshold is no finite number, or there is no such condition.
         """
-        number = _finite("threshold", threshold, "credits")
+        number = finite("threshold", threshold, "credits")
         if condition not in CONDITIONS:
             raise ValueError(f"condition must be one of {', '.join(CONDITIONS)}; not {condition!r}")
         return cls(number, condition)
@@ -91,7 +91,7 @@ class CreditsCrossing:
         goal = CreditsGoal.parse(threshold, condition)
         if hysteresis is None:
             return cls(goal, abs(goal.threshold) / 20)
-        margin = _finite("hysteresis", hysteresis, "credits")
+        margin = finite("hysteresis", hysteresis, "credits")
         if margin < 0:
             raise ValueError(f"hysteresis must not be negative, and is {hysteresis!r}")
         return cls(goal, margin)
@@ -114,7 +114,16 @@ class CreditsCrossing:
         return not CreditsGoal(self.goal.threshold + back, self.goal.condition).met_by(balance)
 
 
-def _finite(name: str, value: Any, unit: str) -> float:
+def finite(name: str, value: Any, unit: str) -> float:
+    """
+    Read a number that a DAG author wrote.
+
+    :param name: The argument's name.
+    :param value: A number, or one as text.
+    :param unit: What it counts, for the error.
+    :return: The number.
+    :raises ValueError: It is no finite number.
+    """
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from benchmarks.measure import failed, measure
 from benchmarks.report import as_json, machine_lines, ratio, tables
 from benchmarks.servers import running
 from benchmarks.works import FULL, QUICK
+from scripts.running import end_on_signals
 
 MOST = 1.25
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--works", default="https", help="regular expression: only these (https)")
     parser.add_argument("--json", type=Path, help="file that gets every single figure")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_on_signals()
     plan = QUICK if options.quick else FULL
     works = [work for work in plan.works() if work.size == plan.sizes[-1] and work.direction != "batch"]
     works = [work for work in works if re.search(options.works, work.name)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from benchmarks.measure import failed, measure
 from benchmarks.report import as_json, machine_lines, tables, targets
 from benchmarks.servers import running
 from benchmarks.works import FULL, QUICK
+from scripts.running import end_on_signals
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     :return: 0 if every transfer went well, whatever the targets.
     """
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_on_signals()
     plan = QUICK if options.quick else FULL
     rounds = options.rounds or (2 if options.quick else 5)
     works = [work for work in plan.works() if re.search(options.works, work.name)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -36,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     :return: 0 if no sensor of ours was lost, failed or resumed wrongly, whatever the figures.
     """
     options = _options(arguments)
-    end_on_signals(signal.default_int_handler)
+    end_on_signals()
     results: list[Waited] = []
     try:
         for name, dag_id in KINDS.items():

@@ -96,6 +96,7 @@ class Cluster:
         """Ask a process and all it has started to end."""
         del self._processes[name]
         self._ends.pop(name).close()
+        del self._families[name]
 
     def check(self) -> None:
         """Fail if a part of Airflow has ended by itself; what it had started is ended all the same."""

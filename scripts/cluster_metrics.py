@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from socketserver import BaseRequestHandler, UDPServer
+from typing import Any
 
-# Airflow's own metrics are left out: thousands of them would only cost time.
-ONLY = "kie"
 
-
-class Metrics:
-    """What has come."""
+class Metrics(UDPServer):
+    """A StatsD on a free loopback port, and what has come."""
 
     def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), BaseRequestHandler)
         self.lines: list[str] = []
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Keep a datagram; each is one value."""
+        self.lines.append(request[0].decode())
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings, as environment variables, with which Airflow sends them."""
+        return {
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(self.server_address[1]),
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            # Airflow's own are left out: thousands of them would only cost time.
+            "AIRFLOW__METRICS__METRICS_ALLOW_LIST": "kie",
+        }
 
     def count(self, name: str) -> int:
         """
@@ -27,38 +42,17 @@ class Metrics:
 
 
 @contextmanager
-def statsd() -> Iterator[tuple[Metrics, dict[str, str]]]:
+def statsd() -> Iterator[Metrics]:
     """
-    Run a StatsD on a free loopback port.
+    Run a StatsD.
 
-    :return: What comes, and the settings with which Airflow sends it.
+    :return: What comes.
     """
-    metrics = Metrics()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(0.2)
-        ended = threading.Event()
-        thread = threading.Thread(target=_receive, args=(receiver, metrics, ended))
+    with Metrics() as metrics:
+        thread = threading.Thread(target=metrics.serve_forever)
         thread.start()
         try:
-            yield (
-                metrics,
-                {
-                    "AIRFLOW__METRICS__STATSD_ON": "True",
-                    "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
-                    "AIRFLOW__METRICS__STATSD_PORT": str(receiver.getsockname()[1]),
-                    "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
-                    "AIRFLOW__METRICS__METRICS_ALLOW_LIST": ONLY,
-                },
-            )
+            yield metrics
         finally:
-            ended.set()
+            metrics.shutdown()
             thread.join()
-
-
-def _receive(receiver: socket.socket, metrics: Metrics, ended: threading.Event) -> None:
-    while not ended.is_set():
-        try:
-            metrics.lines.append(receiver.recv(65535).decode())
-        except TimeoutError:
-            continue

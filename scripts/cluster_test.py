@@ -63,9 +63,9 @@ def main() -> int:
         kie = stack.enter_context(KieSimulator(credits=0))
         store = Store(stack.enter_context(services.s3(home / "s3.log")))
         say(f"Starting PostgreSQL, Redis and Airflow in {home} ...")
-        metrics, settings = stack.enter_context(statsd())
+        metrics = stack.enter_context(statsd())
         cluster = stack.enter_context(
-            running_cluster(home, connections(kie, store), settings=settings, workers=WORKERS)
+            running_cluster(home, connections(kie, store), settings=metrics.settings, workers=WORKERS)
         )
         say(f"All is up after {time.monotonic() - begin:.0f} s.")
         stage = Stage(kie, store, cluster, metrics, home)

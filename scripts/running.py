@@ -8,11 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import httpx
 
@@ -123,15 +121,11 @@ def wait_for_dag(api: httpx.Client, dag_id: str) -> None:
     raise SystemExit(f"Airflow did not find the DAG {dag_id}")
 
 
-def end_on_signals(end: Callable[[int, FrameType | None], Any] = lambda *_: sys.exit("ended")) -> None:
-    """
-    Let whoever ends the script, or closes its terminal, end all that it has started; nohup stays nohup.
-
-    :param end: Signal handler; what it raises unwinds the script.
-    """
+def end_on_signals() -> None:
+    """Let SIGTERM, or a closed terminal, end a script and all it started as Ctrl-C does; nohup stays."""
     for sign in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(sign) is not signal.SIG_IGN:
-            signal.signal(sign, end)
+            signal.signal(sign, signal.default_int_handler)
 
 
 def every_second(seconds: float = DEADLINE_SECONDS) -> Iterator[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
@@ -15,7 +14,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_kie.client import errors
 from airflow_provider_kie.client.errors import KieError
-from airflow_provider_kie.credits import CreditsCrossing, CreditsGoal, Seen
+from airflow_provider_kie.credits import CreditsCrossing, CreditsGoal, Seen, finite
 from airflow_provider_kie.triggers._memory import Memory
 from airflow_provider_kie.triggers._poll import balances
 
@@ -251,10 +250,7 @@ def _error_payload(error: KieError) -> dict[str, Any]:
 
 def _seconds(poke_interval: Any) -> float:
     seconds = poke_interval.total_seconds() if isinstance(poke_interval, timedelta) else poke_interval
-    try:
-        number = math.nan if isinstance(seconds, bool) else float(seconds)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 < number < math.inf:
+    number = finite("poke_interval", seconds, "seconds above 0")
+    if number <= 0:
         raise ValueError(f"poke_interval must be a number of seconds above 0, not {poke_interval!r}")
     return number

@@ -311,7 +311,7 @@ async def test_a_memory_that_cannot_be_read_at_first_is_not_written_over(
     memory = Memory()
     await events_of(watcher(memory=memory), 60.0)
     memory.broken = True
-    events = watcher(memory=memory).filter_shared_stream(stream_of(40.0, 40.0, lambda: memory.repair(), 40.0))
+    events = watcher(memory=memory).filter_shared_stream(stream_of(40.0, 40.0, memory.repair, 40.0))
     assert [event.payload["previous_balance"] async for event in events] == [60.0]
     assert memory.kept[watcher()._memory_key] == {"balance": 40.0, "armed": False}
     assert "the database is away" in caplog.text
@@ -321,7 +321,7 @@ async def test_what_was_told_before_the_memory_could_be_read_is_not_told_again()
     memory = Memory()
     await events_of(watcher(memory=memory), 60.0)
     memory.broken = True
-    stream = stream_of(60.0, 40.0, lambda: memory.repair(), 40.0, 30.0)
+    stream = stream_of(60.0, 40.0, memory.repair, 40.0, 30.0)
     events = watcher(memory=memory).filter_shared_stream(stream)
     assert [event.payload["balance"] async for event in events] == [40.0]
     assert memory.kept[watcher()._memory_key] == {"balance": 30.0, "armed": False}
@@ -334,7 +334,7 @@ async def test_what_could_not_be_remembered_is_tried_again(first: float, then: f
     def break_down() -> None:
         memory.broken = True
 
-    stream = stream_of(first, break_down, then, lambda: memory.repair(), then)
+    stream = stream_of(first, break_down, then, memory.repair, then)
     [event async for event in watcher(memory=memory).filter_shared_stream(stream)]
     assert memory.kept[watcher()._memory_key] == {"balance": then, "armed": then == 60.0}
 
