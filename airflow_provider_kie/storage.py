@@ -7,7 +7,7 @@ import os
 import stat
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Location = str | os.PathLike[str] | ObjectStoragePath
 
-_parts: set[Path] = set()
 # What file systems call the thing that changes when a file does.
 _VERSION_KEYS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 # Stores that show an object when the last byte of its upload has arrived, and never before. Elsewhere an
@@ -90,6 +89,35 @@ def open_source(source: Location, conn_id: str | None = None) -> LocalSource | O
     return found
 
 
+def _go_on() -> None:
+    """Never stop."""
+
+
+class Unfinished:
+    """
+    The temporary files of one piece of work; other work in the same process has its own.
+
+    :param check_running: Raises if the work has been stopped.
+    """
+
+    def __init__(self, check_running: Callable[[], None] = _go_on) -> None:
+        self.check_running = check_running
+        self._paths: set[Path] = set()
+
+    def add(self, path: Path) -> None:
+        """Take note of a file that is being written."""
+        self._paths.add(path)
+
+    def discard(self, path: Path) -> None:
+        """Forget a file that is finished or gone."""
+        self._paths.discard(path)
+
+    def remove_all(self) -> None:
+        """Remove what threads that hang have left, before the process ends."""
+        for path in list(self._paths):
+            path.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class LocalTarget:
     """A file to be written on this worker."""
@@ -104,24 +132,26 @@ class LocalTarget:
             return None
 
     @contextmanager
-    def writing(self) -> Iterator[BinaryIO]:
+    def writing(self, unfinished: Unfinished | None = None) -> Iterator[BinaryIO]:
         """
         Write beside the target, under a name of its own, and put it in place when all went well.
 
         A reader of the target sees the old file or the whole new one, after a kill too.
         """
+        unfinished = unfinished or Unfinished()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.parent / _part_name()
-        _parts.add(part)
+        unfinished.add(part)
         try:
             with part.open("xb") as file:
                 yield file
+            unfinished.check_running()
             part.replace(self.path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
         finally:
-            _parts.discard(part)
+            unfinished.discard(part)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -142,25 +172,37 @@ class ObjectTarget:
             return None
 
     @contextmanager
-    def writing(self) -> Iterator[BinaryIO]:
+    def writing(self, unfinished: Unfinished | None = None) -> Iterator[BinaryIO]:
         """
         Write to a local temporary file and hand it to the storage when it is whole.
 
         Writing straight to the object would publish what was written so far when something fails.
         """
-        with tempfile.NamedTemporaryFile(prefix="kie-", suffix=".part") as spool:
-            yield cast("BinaryIO", spool)
+        unfinished = unfinished or Unfinished()
+        with spooling(unfinished) as spool:
+            yield spool
             spool.flush()
+            unfinished.check_running()
             _publish(spool.name, self.path)
 
     def __str__(self) -> str:
         return self.shown
 
 
-def discard_parts() -> None:
-    """Remove the unfinished files of threads that hang, before the process ends."""
-    for part in list(_parts):
-        part.unlink(missing_ok=True)
+@contextmanager
+def spooling(unfinished: Unfinished) -> Iterator[BinaryIO]:
+    """
+    Give a temporary file of this worker, in ``TMPDIR``, for as long as the block runs.
+
+    :param unfinished: Takes note of it.
+    :return: The open file; it has a ``name``.
+    """
+    with tempfile.NamedTemporaryFile(prefix="kie-", suffix=".part") as spool:
+        unfinished.add(Path(spool.name))
+        try:
+            yield cast("BinaryIO", spool)
+        finally:
+            unfinished.discard(Path(spool.name))
 
 
 def _publish(spool: str, path: ObjectStoragePath) -> None:
