@@ -79,6 +79,8 @@ def run_all(
     numbers: dict[Future[RESULT], int] = {}
     executor = ThreadPoolExecutor(max_concurrency, thread_name_prefix="kie-transfer")
     try:
+        if on_wait:
+            on_wait()
         for number, transfer in enumerate(transfers):
             future = executor.submit(transfer.run, session)
             numbers[future] = number
