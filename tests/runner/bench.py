@@ -58,7 +58,7 @@ class Outcome:
 
     :param state: The state that the task was last told to be in; empty if nothing told any.
     :param exit_code: The process's; minus a signal's number if that ended it.
-    :param at: When its supervisor was done, of ``time.monotonic``.
+    :param at: When the process was gone, of ``time.monotonic``.
     :param seconds: From the beginning to then.
     :param log: The task's log: a level and a message a line.
     :param result: What the task returned.
@@ -107,13 +107,15 @@ class Run:
         if not self.is_over.wait(seconds):
             self.send(signal.SIGKILL)
             assert self.is_over.wait(10), f"the supervisor does not end; see {self._folder}"
-        ended = json.loads((self._folder / "ended.json").read_text())
+        exit_code = int((self._folder / "exit_code").read_text())
+        assert self._instance.is_gone.wait(5)
+        gone_at = self._instance.gone_at or 0
         log = self._folder / "task.log"
         return Outcome(
             state=(self._instance.states or [""])[-1],
-            exit_code=ended["exit_code"],
-            at=ended["at"],
-            seconds=ended["at"] - self.began,
+            exit_code=exit_code,
+            at=gone_at,
+            seconds=gone_at - self.began,
             log="\n".join(_lines(log.read_text())) if log.exists() else "",
             result=self._instance.xcoms.get("return_value"),
             left=sorted(path.name for path in (self._folder / "tmp").iterdir()),
@@ -293,9 +295,7 @@ def _work(job: dict[str, Any]) -> None:
     said = os.open(folder / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
-    exit_code = _supervise(job)
-    ended = {"exit_code": int(exit_code), "at": time.monotonic()}
-    (folder / "ended.json").write_text(json.dumps(ended))
+    (folder / "exit_code").write_text(str(int(_supervise(job))))
 
 
 def _warm_up() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import select
 import threading
 import time
 import uuid
@@ -94,6 +96,8 @@ class TaskInstance:
         self.xcoms: dict[str, Any] = {}
         self.requests: list[Request] = []
         self.told_to_end_at: float | None = None
+        self.gone_at: float | None = None
+        self.is_gone = threading.Event()
         self._is_over = False
 
     def next_try(self) -> None:
@@ -186,6 +190,7 @@ class TaskInstance:
 
     def _run(self, request: Request, body: Any) -> tuple[int, Any]:
         self.pid = body["pid"]
+        threading.Thread(target=self._watch, args=(self.pid, self.is_gone), daemon=True).start()
         newer = {"partition_key": None} if request.version > "2026" else {}
         context = {
             "dag_run": _DAG_RUN | newer,
@@ -194,6 +199,14 @@ class TaskInstance:
             "task_reschedule_count": self.reschedules,
         }
         return 200, context
+
+    def _watch(self, pid: int, is_gone: threading.Event) -> None:
+        # Its supervisor may notice seconds later.
+        process = os.pidfd_open(pid)
+        select.select([process], [], [])
+        self.gone_at = time.monotonic()
+        is_gone.set()
+        os.close(process)
 
     def _state(self, request: Request, body: Any) -> tuple[int, Any]:
         return 204, None
