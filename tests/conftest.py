@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .faults.ledger import LEDGER, Ledger
+
 _home = tempfile.TemporaryDirectory(prefix="kie-tests-")
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[_name]
@@ -22,6 +24,17 @@ os.environ |= {
 }
 # The proxies of whoever runs this have no business with loopback.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEDGER] = Ledger()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[LEDGER].lost:
+        terminalreporter.section("faults")
+        for line in config.stash[LEDGER].report():
+            terminalreporter.write_line(line)
 
 
 def pytest_unconfigure() -> None:

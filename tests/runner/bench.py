@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -37,7 +38,7 @@ _ENVIRONMENT = {
     "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "2",
     "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MIN": "0.01",
     "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "0.01",
-    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "2",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "20",
 }
 _MODULES = (
     "airflow.sdk.execution_time.supervisor",
@@ -97,6 +98,11 @@ class Run:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._instance.pid, number)
 
+    @property
+    def left(self) -> list[str]:
+        """Names of the temporary files that are there."""
+        return sorted(path.name for path in (self._folder / "tmp").iterdir())
+
     def wait(self, seconds: float = 30) -> Outcome:
         """
         Wait until it is over.
@@ -118,7 +124,7 @@ class Run:
             seconds=gone_at - self.began,
             log="\n".join(_lines(log.read_text())) if log.exists() else "",
             result=self._instance.xcoms.get("return_value"),
-            left=sorted(path.name for path in (self._folder / "tmp").iterdir()),
+            left=self.left,
         )
 
 
@@ -185,6 +191,7 @@ class Bench:
         self._folder = folder
         self._numbers = count(1)
         self._runs: dict[int, Run] = {}
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         # What a killed process measures is cut off in the middle.
@@ -217,6 +224,8 @@ class Bench:
     ) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        for run in list(self._runs.values()):
+            run.send(signal.SIGKILL)
         self._process.stdin.close()
         self._reader.join()
         self._process.wait()
@@ -259,7 +268,8 @@ class Bench:
             "try_number": instance.try_number,
         }
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(job) + "\n")
+        with self._lock:
+            self._process.stdin.write(json.dumps(job) + "\n")
         return run
 
 
@@ -314,37 +324,37 @@ def _warm_up() -> None:
         setattr(retries, backoff, wait_none())
 
 
+def _fork(job: dict[str, Any]) -> int:
+    if pid := os.fork():
+        return pid
+    try:
+        _work(job)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
 def _main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     # What Airflow says is no answer.
     os.dup2(2, 1)
     _warm_up()
     print("ready", file=answers)
+    # Unbuffered, or select would not see what is there already.
     jobs = os.fdopen(0, "rb", buffering=0)
     running: dict[int, int] = {}
-    is_open = True
-    while is_open or running:
-        if is_open and select.select([jobs], [], [], 0.01)[0]:
-            # Unbuffered, or select would not see what is there already.
-            line = jobs.readline()
-            is_open = bool(line)
-            if is_open:
-                job = json.loads(line)
-                if not (pid := os.fork()):
-                    try:
-                        _work(job)
-                    except BaseException:
-                        import traceback
-
-                        traceback.print_exc()
-                    finally:
-                        os._exit(0)
-                running[pid] = job["number"]
-        elif not is_open:
-            time.sleep(0.01)
-        with contextlib.suppress(ChildProcessError):
-            while pid := os.waitpid(-1, os.WNOHANG)[0]:
-                print(running.pop(pid), file=answers)
+    while True:
+        if select.select([jobs], [], [], 0.01)[0]:
+            if not (line := jobs.readline()):
+                break
+            job = json.loads(line)
+            running[_fork(job)] = job["number"]
+        while running and (pid := os.waitpid(-1, os.WNOHANG)[0]):
+            print(running.pop(pid), file=answers)
+    # Their tasks are gone; a supervisor can be seconds late in noticing.
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

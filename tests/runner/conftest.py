@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +11,28 @@ import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
 
+from ..faults.ledger import LEDGER
 from .bench import Bench, Task
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call" and not report.skipped:
+        how = "" if report.passed else str(getattr(call.excinfo, "value", ""))
+        told = [] if report.passed else [("other ending than promised", how.partition("\n")[0])]
+        rounds = int(dict(item.user_properties).get("rounds", 1))  # type: ignore[arg-type, call-overload]
+        case = f"{item.path.stem.removeprefix('test_')}: {item.name.removeprefix('test_')}"
+        item.config.stash[LEDGER].close(case, told, rounds)
+    return report
+
+
+needs_state_store = pytest.mark.skipif(
+    importlib.util.find_spec("airflow.triggers.shared_stream") is None,
+    reason="Airflow has a state store for tasks from 3.3 on",
+)
 
 
 class Put(Protocol):

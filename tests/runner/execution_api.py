@@ -18,8 +18,8 @@ from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 LONG_AGO = "2026-01-01T00:00:00Z"
-Route = Literal["run", "state", "heartbeat", "connection", "store", "xcom", "other"]
-_OF_A_TASK: dict[str, Route] = {"run": "run", "state": "state", "heartbeat": "heartbeat"}
+Route = Literal["run", "state", "heartbeat", "fields", "connection", "store", "xcom", "other"]
+_OF_A_TASK: dict[str, Route] = {"run": "run", "state": "state", "heartbeat": "heartbeat", "rtif": "fields"}
 _ELSEWHERE: dict[str, Route] = {"connections": "connection", "store": "store", "xcoms": "xcom"}
 _DAG_RUN: dict[str, Any] = {
     "dag_id": "bench",
@@ -96,6 +96,7 @@ class TaskInstance:
         self.xcoms: dict[str, Any] = {}
         self.requests: list[Request] = []
         self.told_to_end_at: float | None = None
+        self.is_told_to_end = threading.Event()
         self.gone_at: float | None = None
         self.is_gone = threading.Event()
         self._is_over = False
@@ -176,6 +177,8 @@ class TaskInstance:
             self.requests.append(request)
             if request.route == "state":
                 self.states.append(body["state"])
+            elif request.route == "run":
+                self.pid = body["pid"]
             fault = next(self._faults.get(request.route, iter(())), Fault())
             self._changed.notify_all()
         time.sleep(fault.delay)
@@ -184,12 +187,12 @@ class TaskInstance:
         if self._is_over and request.route in ("heartbeat", "state"):
             if request.route == "heartbeat":
                 self.told_to_end_at = self.told_to_end_at or time.monotonic()
+                self.is_told_to_end.set()
             return 409, {"detail": {"reason": "not_running", "current_state": "failed"}}
         with self._changed:
             return getattr(self, f"_{request.route}")(request, body)  # type: ignore[no-any-return]
 
     def _run(self, request: Request, body: Any) -> tuple[int, Any]:
-        self.pid = body["pid"]
         threading.Thread(target=self._watch, args=(self.pid, self.is_gone), daemon=True).start()
         newer = {"partition_key": None} if request.version > "2026" else {}
         context = {
@@ -244,10 +247,12 @@ class TaskInstance:
             return 201, {"message": "stored"}
         return (404, {"detail": {"reason": "not_found"}}) if request.method == "GET" else (200, {})
 
+    def _fields(self, request: Request, body: Any) -> tuple[int, Any]:
+        return 201, {"message": "stored"}
+
     def _other(self, request: Request, body: Any) -> tuple[int, Any]:
         if request.last == "start_date":
             return 200, LONG_AGO
-        # Rendered fields, and whatever else is told rather than asked.
         return (404, {"detail": "unknown here"}) if request.method == "GET" else (200, {"ok": True})
 
 
