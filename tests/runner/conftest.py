@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
 
-from ..faults.ledger import LEDGER
+from tests.faults.ledger import LEDGER
 from .bench import Bench, Task
 
 

@@ -1,4 +1,4 @@
-"""Tasks that Airflow ends, at random moments and at the worst ones: over in time, no success, nothing left."""
+"""Tasks that Airflow ends, at random moments and the worst: over in time, no success, and nothing is left."""
 
 from __future__ import annotations
 
