@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
-
 from tests.faults.ledger import LEDGER
+
 from .bench import Bench, Task
 
 
