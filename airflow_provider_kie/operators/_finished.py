@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 # A worker that dies loses at most what came since: so much time, or so many files.
 SAVE_SECONDS = 3.0
 SAVE_FILES = 100
+# So long a task that is to end still waits for its last results to be stored.
+LAST_SAVE_SECONDS = 1.0
 # Airflow warns of values above 64 KiB.
 PAGE_BYTES = 48 * 1024
 
@@ -37,14 +40,16 @@ class Finished:
 
     :param context: The task's context.
     :param kie_conn_id: Airflow connection; what was done with another one counts for nothing.
+    :param is_ended: Whether the task is to end, which no answer of Airflow's is worth waiting for.
     """
 
-    def __init__(self, context: Context, kie_conn_id: str) -> None:
+    def __init__(self, context: Context, kie_conn_id: str, is_ended: Callable[[], bool]) -> None:
         ti = context.get("ti")
         self._store: Any = context.get("task_state_store")
         self._life = getattr(ti, "max_tries", None)
         self._is_retry = getattr(ti, "try_number", 1) > 1
         self._kie_conn_id = kie_conn_id
+        self._is_ended = is_ended
         self._pages: list[dict[str, Any]] = [{}]
         self._page_bytes = 0
         self._saved_pages = 0
@@ -64,12 +69,9 @@ class Finished:
         if self._store is None or not self._is_retry:
             return
         number = 0
-        try:
-            while (page := self._store.get(_name(number))) and page.get("max_tries") == self._life:
-                self.earlier |= page["files"]
-                number += 1
-        except Exception as error:
-            log.warning("Cannot ask Airflow what earlier tries have finished; all is done again: %s", error)
+        while not self._is_ended() and (files := self._files_of(number)):
+            self.earlier |= files
+            number += 1
         self._pages = [{} for _ in range(number + 1)]
         self._saved_pages = number
         log.info("Earlier tries have finished %d files", len(self.earlier))
@@ -105,30 +107,50 @@ class Finished:
         is_due = self._unsaved >= SAVE_FILES or time.monotonic() - self._saved_at >= SAVE_SECONDS
         if self._store is None or not self._unsaved or not is_due:
             return
-        if self._saving is None or not self._saving.is_alive():
-            self._saving = threading.Thread(target=self._save, args=self._take_unsaved(), daemon=True)
-            self._saving.start()
+        if not self._is_saving():
+            self._start_saving()
 
     def save(self) -> None:
         """Store what is new, for the retry that will follow."""
-        if self._saving is not None:
-            self._saving.join(1)
-            if self._saving.is_alive():
-                return
-        if self._store is not None and self._unsaved:
-            self._save(*self._take_unsaved())
+        deadline = time.monotonic() + LAST_SAVE_SECONDS
+        self._wait_for_saving(deadline)
+        if self._store is not None and self._unsaved and not self._is_saving():
+            self._start_saving()
+            self._wait_for_saving(deadline)
 
     def forget(self) -> None:
         """Remove all that was stored: the task has succeeded."""
-        if self._saving is not None:
-            self._saving.join()
+        self._wait_for_saving(time.monotonic())
         try:
             # From the end: what is left after a failure is still in one piece.
-            while self._saved_pages:
+            while self._saved_pages and not self._is_ended():
                 self._store.delete(_name(self._saved_pages - 1))
                 self._saved_pages -= 1
         except Exception as error:
             log.warning("Cannot tell Airflow to forget what is finished: %s", error)
+
+    def _files_of(self, number: int) -> dict[str, Any]:
+        """Give what a page of this life of the task holds; nothing where there is none."""
+        try:
+            page = self._store.get(_name(number)) or {}
+            return dict(page["files"]) if page.get("max_tries") == self._life and page else {}
+        except Exception as error:
+            log.warning("Cannot ask Airflow for all that earlier tries have finished: %s", error)
+            return {}
+
+    def _is_saving(self) -> bool:
+        return self._saving is not None and self._saving.is_alive()
+
+    def _start_saving(self) -> None:
+        self._saving = threading.Thread(target=self._save, args=self._take_unsaved(), daemon=True)
+        self._saving.start()
+
+    def _wait_for_saving(self, deadline: float) -> None:
+        """Wait until it is done; past the deadline only as long as the task is not to end."""
+        while self._saving and self._saving.is_alive():
+            if self._is_ended() and time.monotonic() >= deadline:
+                return
+            self._saving.join(0.1)
 
     def _take_unsaved(self) -> tuple[int, list[dict[str, Any]]]:
         """Give the first page that is not stored as it is now, and copies of it and all after it."""

@@ -58,7 +58,7 @@ class _FileOperator(BaseOperator):
         """Move many files, but for those that an earlier try has moved."""
         from airflow_provider_kie.hooks.kie import KieHook
 
-        finished = Finished(context, self.kie_conn_id)
+        finished = Finished(context, self.kie_conn_id, lambda: self._is_killed)
 
         def on_wait() -> None:
             self._check_running()
