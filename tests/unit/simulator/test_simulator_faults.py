@@ -299,9 +299,53 @@ def test_an_unknown_call_is_refused_with_the_names(kie: KieSimulator) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [{}, {"code": 1, "html": True}, {"html": True, "body": b""}, {"drop_after": -2}, {"code": 1, "times": 0}],
+    [
+        {},
+        {"code": 1, "html": True},
+        {"html": True, "body": b""},
+        {"drop_after": -2},
+        {"code": 1, "times": 0},
+        {"status": 99},
+        {"status": 101},
+        {"status": 600},
+        {"delay": -1.0},
+        {"delay": float("nan")},
+        {"chunk_delay": float("inf")},
+        {"retry_after": "\N{EURO SIGN}"},
+        {"code": 1, "headers": {"no name": "x"}},
+        {"code": 1, "headers": {"": "x"}},
+        {"code": 1, "headers": {"X-Two": "lines\r\nX-Lines: two"}},
+        {"code": 1, "headers": {"X-Space": " x"}},
+        {"code": 1, "msg": "\ud800"},
+        {"body": "\udfff"},
+    ],
     ids=str,
 )
 def test_a_fault_that_makes_no_sense_is_refused(kie: KieSimulator, fault: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         kie.fail_next("credit", **fault)
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_status_without_a_body_comes_without_a_body(
+    kie: KieSimulator, ask: Ask, call: str, status: int
+) -> None:
+    kie.fail_next(call, status=status)
+    answer = ask(call)
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert ask(call).status_code == 200
+
+
+def test_a_fault_that_http_cannot_carry_is_noted_and_closes_the_connection(
+    kie: KieSimulator, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    kie.fail_next("credit", headers={"Content-Length": "1000"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        ask("credit")
+    assert ask("credit").status_code == 200
+    assert "Content-Length" in str(kie.requests[0].error)
+    assert kie.requests[1].error is None
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
+        "The simulator broke on GET /api/v1/chat/credit"
+    ]
