@@ -60,7 +60,7 @@ IGNORED = [
 def test_a_range_that_is_invalid_or_several_is_ignored(
     serve: Serve, plain: httpx.Client, header: str
 ) -> None:
-    answer = plain.get(serve(b"0123456789"), headers={"Range": header.encode("latin-1")})
+    answer = plain.get(serve(b"0123456789"), headers={b"Range": header.encode("latin-1")})
     assert (answer.status_code, answer.content) == (200, b"0123456789")
     assert "content-range" not in answer.headers
 

@@ -152,7 +152,8 @@ def test_upload_paths_with_outer_slashes_or_parents_are_refused(
 def test_nul_is_no_part_of_a_path_or_name(
     kie: KieSimulator, web: httpx.Client, call: str, field: str
 ) -> None:
-    answer = send(kie, web, call, **{field: "a\0b"})
+    fields: dict[str, Any] = {field: "a\0b"}
+    answer = send(kie, web, call, **fields)
     assert (answer.status_code, answer.json()["code"], field in answer.json()["msg"]) == (400, 400, True)
 
 
