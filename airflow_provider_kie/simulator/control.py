@@ -48,8 +48,7 @@ def control_app(state: State) -> FastAPI:
     :param state: what the routes read and change.
     :return: the application.
     """
-    app = bare_app(refusal)
-    app.router.dependencies.append(Depends(from_a_shell))
+    app = bare_app(refusal, Depends(from_a_shell))
 
     @app.exception_handler(ValueError)
     async def wrong(_: Request, error: ValueError) -> Response:

@@ -24,14 +24,15 @@ from airflow_provider_kie.simulator.downloads import serve
 from airflow_provider_kie.simulator.state import State
 
 
-def bare_app(error: Callable[[int], Response]) -> FastAPI:
+def bare_app(error: Callable[[int], Response], *dependencies: Any) -> FastAPI:
     """
     Make an application without routes.
 
     :param error: builds this host's answer to an HTTP status.
+    :param dependencies: what every route to come depends on.
     :return: an application that answers unknown paths and methods, and its own defects, in this host's words.
     """
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app = FastAPI(openapi_url=None, redirect_slashes=False, dependencies=dependencies)
 
     @app.exception_handler(Refused)
     async def refused(_: Request, reason: Refused) -> Response:

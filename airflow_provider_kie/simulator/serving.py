@@ -102,7 +102,14 @@ class Serving:
         app = make_app(self.hang_up)
         # h11 comes with every uvicorn: the same behaviour whatever else is installed.
         config = uvicorn.Config(
-            app, http="h11", ws="none", lifespan="off", log_config=None, log_level="error"
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            # It would put another address in place of the one that hang_up looks for.
+            proxy_headers=False,
+            log_config=None,
+            log_level="error",
         )
         self._server = _Server(config)
         self._listeners = listeners

@@ -113,6 +113,7 @@ def decoded(text: str) -> tuple[bytes, str]:
         data = binascii.a2b_base64(text[prefix.end() :] if prefix else text, strict_mode=True)
     except ValueError:
         raise Refused(upload_error(400, "Base64 decoding failed: Invalid Base64 format")) from None
+    # invented: that kie.ai refuses more than it advises, here and by URL, and the code.
     if len(data) > MAX_BASE64:
         raise Refused(upload_error(413))
     return data, "file" + ((prefix and mimetypes.guess_extension(prefix[1])) or "")
@@ -132,6 +133,7 @@ def destination(fields: Mapping[str, Any], original: str) -> tuple[str, str]:
         raise Refused(upload_error(400, "Invalid uploadPath: no leading or trailing slash, no '..', no NUL"))
     name = fields.get("fileName")
     if not isinstance(name, str) or not name:
+        # invented: the extension of what came without one.
         extension = PurePosixPath(original).suffix or ".bin"
         name = f"{time.time_ns() // 1_000_000}-{secrets.token_hex(4)}{extension}"
     if "/" in name or "\0" in name or name in (".", ".."):

@@ -206,6 +206,14 @@ def test_a_connection_can_be_dropped_without_an_answer_and_nothing_done(
     assert ask(call).status_code == 200
 
 
+def test_a_connection_is_dropped_whatever_address_its_client_claims(
+    kie: KieSimulator, web: httpx.Client
+) -> None:
+    kie.fail_next("credit", drop_after=-1)
+    with pytest.raises((httpx.RemoteProtocolError, httpx.NetworkError)):
+        web.get(f"{kie.api_url}/api/v1/chat/credit", headers={"X-Forwarded-For": "192.0.2.1"}, timeout=3)
+
+
 def test_dropping_a_connection_spares_the_others(kie: KieSimulator, ask: Ask, plain: httpx.Client) -> None:
     url = kie.add_generated_file("a.bin", CONTENT)
     kie.fail_next("file", chunk_delay=0.05)
