@@ -16,6 +16,8 @@ UNKNOWN = "unknown"
 """The name under which a request to no known path is recorded."""
 BROKEN = "kie.broken"
 """Where a request's ASGI scope has the exception that came out of a route."""
+CODE = "kie.code"
+"""Where a request's ASGI scope has kie.ai's code of the answer."""
 
 MESSAGES = {
     401: "Unauthorized – Authentication failed. "  # noqa: RUF001 (the dash is kie.ai's)
@@ -61,7 +63,12 @@ class KieJSON(JSONResponse):
     # invented: that the upload host spells it like this too.
     media_type = "application/json;charset=UTF-8"
 
+    def __init__(self, content: dict[str, Any], status_code: int = 200) -> None:
+        super().__init__(content, status_code)
+        self._code = content["code"]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CODE] = self._code
         self.headers["vary"] = "Accept-Encoding"
         if accepts_gzip(Headers(scope=scope).get("accept-encoding", "")):
             self.body = gzip.compress(self.body)

@@ -147,6 +147,7 @@ def _requests(options: argparse.Namespace) -> str:
 def _line(request: dict[str, Any]) -> str:
     body = "" if request["json"] is None else json.dumps(request["json"], ensure_ascii=False)
     shortened = body if len(body) <= _SHOWN else f"{body[:_SHOWN]} ..."
-    # The query of a signed link is a secret, even if only a simulated one.
-    asked = f"{request['status'] or '-':>3}  {request['method']:<7} {request['path']}  {shortened}"
+    # Kie.ai's errors are HTTP 200. The query is left out: that of a signed link is a secret.
+    answer = request["code"] or request["status"] or "-"
+    asked = f"{answer:>3}  {request['method']:<7} {request['path']}  {shortened}"
     return asked.rstrip()

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_kie.simulator.answers import (
     BROKEN,
+    CODE,
     UPLOAD_CALLS,
     api_error,
     file_error,
@@ -139,7 +140,8 @@ class Exchange:
             log.error("The simulator broke on %s %s", *asked, exc_info=error)
 
     def _note(self) -> None:
-        self._state.amend(self._number, status=self._status, bytes_in=self._bytes_in)
+        code = self._scope.get(CODE)
+        self._state.amend(self._number, status=self._status, code=code, bytes_in=self._bytes_in)
 
     async def _read(self) -> Message:
         message = await self._receive()

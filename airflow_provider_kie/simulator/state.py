@@ -45,6 +45,8 @@ class RecordedRequest:
     """The body, parsed, when it is JSON."""
     bytes_in: int = 0
     """Bytes of the request's body, as they were sent."""
+    code: int | None = None
+    """Kie.ai's code in the body of the answer; None where it gave none, or ``fail_next`` gave the body."""
     error: str | None = None
     """What broke inside the simulator, which then answered with code 500; None as a rule."""
 

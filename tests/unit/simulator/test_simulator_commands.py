@@ -86,15 +86,17 @@ def test_what_was_asked_is_shown(kie: KieSimulator, web: httpx.Client, plain: ht
     kie.fail_next("credit", drop_after=-1)
     with pytest.raises(httpx.TransportError):
         credit(kie, web)
+    kie.fail_next("credit", code=429)
+    credit(kie, web)
     lines = run("requests").splitlines()
     assert lines[0] == f'200  POST    /api/v1/common/download-url  {{"url": "{url}"}}'
     assert lines[1].startswith("200  GET     /signed/")
     assert lines[1].endswith("/ü.png")
     assert lines[2].startswith('400  POST    /api/file-base64-upload  {"base64Data": "aaa')
     assert (lines[2].endswith("aaa ..."), len(lines[2]) < 200) == (True, True)
-    assert lines[3:] == ["  -  GET     /api/v1/chat/credit"]
+    assert lines[3:] == ["  -  GET     /api/v1/chat/credit", "429  GET     /api/v1/chat/credit"]
     assert run("requests", "--call", "credit").splitlines() == lines[3:]
-    assert len(kie.requests) == 4
+    assert len(kie.requests) == 5
 
 
 def test_all_that_is_known_of_the_requests_is_json_without_the_key(

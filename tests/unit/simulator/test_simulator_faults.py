@@ -50,6 +50,7 @@ def test_a_code_is_told_in_the_body_of_http_200_and_only_once(kie: KieSimulator,
     assert ("data" in answer.json()) == ("upload" not in call)
     assert ask(call).status_code == 200
     assert [request.status for request in kie.requests_to(call)] == [200, 200]
+    assert [request.code for request in kie.requests_to(call)] == [455, None if call == "file" else 200]
 
 
 @pytest.mark.parametrize(
