@@ -13,12 +13,12 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, read_answer, unpack
 from airflow_provider_kie.client.calls import Call
-from airflow_provider_kie.client.connections import Connections, Deadline, out_of_time, within
+from airflow_provider_kie.client.connections import Connections, out_of_time, within
 from airflow_provider_kie.client.environment import proxy_errors, ssl_context
 from airflow_provider_kie.client.errors import KieCancelledError, KieResponseError, KieTransferError
 from airflow_provider_kie.client.failures import connection_errors, proxy_refusal
 from airflow_provider_kie.client.retries import Pace, Retries, retry_policy
-from airflow_provider_kie.client.sending import client_options, deadline_for, request_for
+from airflow_provider_kie.client.sending import client_options, deadline_for, deadline_for_head, request_for
 from airflow_provider_kie.client.settings import KieSettings
 
 __all__ = ["MAX_REDIRECTS", "AsyncKieClient", "KieClient", "ssl_context"]
@@ -89,10 +89,11 @@ class KieClient:
         """
         Let what other threads are doing with this client end at once, and nothing begin any more.
 
-        All that fails afterwards is a :class:`~airflow_provider_kie.client.errors.KieCancelledError`. A thread
-        that is just connecting ends when that is over, before it sends anything: after ``timeout`` seconds for each of the
-        host's addresses at the latest, and after what the system takes to look these up. Call it from ordinary
-        code, not from a signal handler.
+        All that fails afterwards is a
+        :class:`~airflow_provider_kie.client.errors.KieCancelledError`. A thread that is just connecting ends
+        when that is over, and sends nothing any more: after what the system takes to look up the host, and
+        ``timeout`` seconds for each of its addresses, at the latest. Call it from ordinary code, not from a
+        signal handler.
         """
         self._connections.stop()
 
@@ -167,7 +168,7 @@ class KieClient:
 
     def _send_for_file(self, request: httpx.Request) -> httpx.Response:
         request.extensions["trace"] = self._connections.trace
-        with within(Deadline(self.settings.timeout, after_sending=True), "download"):
+        with within(deadline_for_head(self.settings), "download"):
             response = self._http.send(request, stream=True, follow_redirects=False)
         if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
             response.close()

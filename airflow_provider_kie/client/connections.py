@@ -56,8 +56,7 @@ class Deadline:
         if self._end is None:
             self._end = time.monotonic() + self.seconds
         left = self._end - time.monotonic()
-        # After nearly the whole timeout without a byte, silence is what happened.
-        self.is_nearer = timeout is None or left < 0.9 * timeout
+        self.is_nearer = timeout is None or left < timeout
         if left <= 0:
             raise httpx.ReadTimeout("there is no time left")
         return left if timeout is None else min(left, timeout)

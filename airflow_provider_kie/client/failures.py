@@ -59,7 +59,7 @@ def _distrust(error: BaseException) -> str | None:
     """Say what to do about a certificate that does not verify, if one is the reason."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__
     if cause is None:
         return None
     return (

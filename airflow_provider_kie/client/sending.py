@@ -21,6 +21,8 @@ from airflow_provider_kie.client.urls import is_loopback
 USER_AGENT = f"airflow-provider-kie/{__version__}"
 # Bytes a second: the time that a request's body is given beyond the timeout.
 SLOW_LINE = 50_000
+# Seconds beyond the timeout, so that silence, and a host that cannot be reached, is still called that.
+GRACE = 1.0
 
 
 def client_options(settings: KieSettings, connections: int, context: ssl.SSLContext) -> dict[str, Any]:
@@ -79,12 +81,23 @@ def deadline_for(call: Call[Any], settings: KieSettings, request: httpx.Request)
     :param call: What is sent.
     :param settings: How patient.
     :param request: The request for it.
-    :return: The timeout and what its body takes on a slow line; with a file, which takes what it takes, the
-        timeout from when it has been sent.
+    :return: The timeout, a second, and what its body takes on a slow line. A file takes what it takes; with
+        one, the time begins when it has been sent.
     """
     if call.file is not None:
-        return Deadline(settings.timeout, after_sending=True)
-    return Deadline(settings.timeout + int(request.headers.get("content-length", 0)) / SLOW_LINE)
+        return deadline_for_head(settings)
+    size = int(request.headers.get("content-length", 0))
+    return Deadline(settings.timeout + GRACE + size / SLOW_LINE)
+
+
+def deadline_for_head(settings: KieSettings) -> Deadline:
+    """
+    Bound what comes before the bytes of a file, or after them.
+
+    :param settings: How patient.
+    :return: The timeout and a second, from when the request has been sent.
+    """
+    return Deadline(settings.timeout + GRACE, after_sending=True)
 
 
 def _loopback_hosts(settings: KieSettings) -> set[str]:
