@@ -18,7 +18,7 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieRateLimitError          transient 429, 430 (and 405 on the old Suno endpoints)
     ├── KieUnavailableError        transient 455 maintenance, 500, 524, 550 and other 5xx
     │   └── KieGatewayError        transient something before kie.ai answered: a 5xx without kie.ai's JSON
-    ├── KieConnectionError         transient no answer: refused, timed out, cut off
+    ├── KieConnectionError         transient no answer: refused, timed out, cut off; not transient: distrusted
     ├── KieTransferError           transient a file did not arrive whole, or (not transient) is refused
     └── KieResponseError                     not an answer that kie.ai documents; transient if it is a 2xx
         └── KieGatewayError
@@ -151,12 +151,14 @@ class KieConnectionError(KieError):
     No answer came from kie.ai.
 
     :param never_sent: True if the request cannot have reached kie.ai (refused, not connected).
+    :param transient: False where only a change of the environment helps: a certificate that nobody vouches
+        for, a proxy that refuses.
     """
 
     transient = True
 
-    def __init__(self, message: str, *, never_sent: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, never_sent: bool = False, transient: bool | None = None) -> None:
+        super().__init__(message, transient=transient)
         self.never_sent = never_sent
 
 

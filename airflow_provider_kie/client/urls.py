@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 NAME_LIMIT = 255  # bytes, on every file system in use
+_SHOWN_LIMIT = 200
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)?//")
 
 
 def is_http_url(text: str) -> bool:
@@ -55,6 +57,24 @@ def without_query(url: str) -> str:
     :return: The URL without query and fragment.
     """
     return urlsplit(url)._replace(query="", fragment="").geturl()
+
+
+def presentable(text: str) -> str:
+    """
+    Take off what should be a URL, and may not even be one, what may be secret.
+
+    :param text: Anything.
+    :return: The text without credentials, query and fragment, at most 200 characters of it.
+    """
+    scheme = match[0] if (match := _SCHEME.match(text)) else ""
+    head, *tail = re.split(r"[?#]", text.removeprefix(scheme), maxsplit=1)
+    if "@" in "".join(tail):
+        # A password that nobody has escaped may hold any character.
+        head = "***"
+    elif "@" in head:
+        head = "***@" + head.rpartition("@")[2]
+    shown = f"{scheme}{head}?..." if tail else f"{scheme}{head}"
+    return shown if len(shown) <= _SHOWN_LIMIT else shown[: _SHOWN_LIMIT - 3] + "..."
 
 
 def authority(url: str) -> str:

@@ -292,6 +292,9 @@ class KieHook(BaseHook):
             credits_ = self.get_credits(max_retries=0)
         except KieError as error:
             return False, str(error)
+        except Exception as error:
+            # Whatever it is, Airflow would show "Internal Server Error" for it.
+            return False, f"{type(error).__name__}: {error}"
         return True, f"kie.ai answers: the account has {credits_:.15g} credits."
 
     # Airflow 3.1 reads the form from these two; from 3.2 on it reads the provider info instead.
