@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, count
-from pathlib import Path, PurePosixPath
+from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from unicodedata import normalize
 
 from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.arguments import (
@@ -34,7 +37,7 @@ from airflow_provider_kie.client.uploads import (
     upload_base64,
     upload_stream,
 )
-from airflow_provider_kie.client.urls import file_name_of, without_query
+from airflow_provider_kie.client.urls import file_name_of, numbered_name, without_query
 from airflow_provider_kie.storage import LocalTarget, ObjectTarget, discard_parts, open_source, open_target
 
 if TYPE_CHECKING:
@@ -230,19 +233,26 @@ class Download:
 
 def distinct_names(file_urls: Sequence[str]) -> list[str]:
     """
-    Give the files of a batch names that do not collide.
+    Give the files of a batch names that do not collide, on no storage: some do not tell ``a`` from ``A``.
 
     :param file_urls: URLs, in the order given.
     :return: A name for each: the URL's, with ``-2``, ``-3``, ... before the extension where it is taken.
     """
     taken: set[str] = set()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(partial(count, 2))
     names = []
     for url in file_urls:
-        path = PurePosixPath(file_name_of(url))
-        candidates = chain([path.name], (f"{path.stem[:240]}-{n}{path.suffix}" for n in count(2)))
-        names.append(next(name for name in candidates if name not in taken))
-        taken.add(names[-1])
+        own = name = file_name_of(url)
+        while _caseless(name) in taken:
+            name = numbered_name(own, next(numbers[_caseless(own)]))
+        taken.add(_caseless(name))
+        names.append(name)
     return names
+
+
+def _caseless(name: str) -> str:
+    # With accents taken apart, as the file systems do that do not tell cases apart.
+    return normalize("NFD", normalize("NFD", name).casefold())
 
 
 def run_all(
