@@ -38,7 +38,7 @@ from airflow_provider_kie.client.uploads import (
     upload_stream,
 )
 from airflow_provider_kie.client.urls import file_name_of, numbered_name, without_query
-from airflow_provider_kie.storage import LocalTarget, ObjectTarget, discard_parts, open_source, open_target
+from airflow_provider_kie.storage import LocalTarget, ObjectTarget, Unfinished, open_source, open_target
 
 if TYPE_CHECKING:
     from airflow_provider_kie.storage import Location
@@ -179,7 +179,11 @@ class Download:
         """The URL, fit to be shown."""
         return without_query(self.file_url)
 
-    def run(self, connect: Callable[[], AbstractContextManager[KieClient]]) -> DownloadedFile:
+    def run(
+        self,
+        connect: Callable[[], AbstractContextManager[KieClient]],
+        unfinished: Unfinished | None = None,
+    ) -> DownloadedFile:
         """Download it, unless there is nothing to do; ``connect`` gives a client when one is needed."""
         started, retries = time.monotonic(), Retries()
         target = self._target()
@@ -188,7 +192,10 @@ class Download:
                 raise FileExistsError(f"{target} exists, and if_exists='fail'")
             log.info("%s exists; nothing to download", target)
             return DownloadedFile(self.shown, str(target), size, None, None, skipped=True)
-        with connect() as client, target.writing() as sink:
+        with (
+            connect() as client,
+            target.writing(unfinished or Unfinished(client.check_running)) as sink,
+        ):
             received = download(
                 client,
                 self.file_url,
@@ -260,6 +267,7 @@ def run_all(
     move: Callable[[ITEM], RESULT],
     *,
     client: KieClient,
+    unfinished: Unfinished,
     max_concurrency: int,
     on_done: Callable[[ITEM, RESULT], None],
 ) -> list[RESULT]:
@@ -269,6 +277,7 @@ def run_all(
     :param items: What to move; each has a ``shown``.
     :param move: Moves one.
     :param client: The client that all share; it is told to stop when the task is ended from outside.
+    :param unfinished: The temporary files of all.
     :param max_concurrency: How many at a time.
     :param on_done: Told of each that is done, in this thread.
     :return: The results, in the order of the items.
@@ -296,7 +305,7 @@ def run_all(
         client.stop()
         executor.shutdown(wait=False, cancel_futures=True)
         wait(futures, timeout=PATIENCE_SECONDS)
-        discard_parts()
+        unfinished.remove_all()
         raise
     executor.shutdown()
     if failures:

@@ -18,6 +18,7 @@ from airflow_provider_kie.client.errors import KieConfigError, KieError
 from airflow_provider_kie.client.models import DownloadedFile, UploadedFile
 from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.settings import settings_of
+from airflow_provider_kie.storage import Unfinished
 from airflow_provider_kie.transfers import Download, Upload, distinct_names, run_all
 
 if TYPE_CHECKING:
@@ -197,7 +198,11 @@ class KieHook(BaseHook):
         :return: What kie.ai holds now, in the order of the items.
         :raises KieBatchError: Some files failed; all were tried.
         """
-        return self._run_all("upload", items, lambda client, item: item.run(client), max_concurrency, on_done)
+
+        def move(client: KieClient, unfinished: Unfinished, item: Upload) -> UploadedFile:
+            return item.run(client)
+
+        return self._run_all("upload", items, move, max_concurrency, on_done)
 
     def download_file(
         self,
@@ -291,8 +296,8 @@ class KieHook(BaseHook):
         :raises KieBatchError: Some files failed; all were tried.
         """
 
-        def move(client: KieClient, item: Download) -> DownloadedFile:
-            return item.run(lambda: nullcontext(client))
+        def move(client: KieClient, unfinished: Unfinished, item: Download) -> DownloadedFile:
+            return item.run(lambda: nullcontext(client), unfinished)
 
         return self._run_all("download", items, move, max_concurrency, on_done)
 
@@ -334,7 +339,7 @@ class KieHook(BaseHook):
         self,
         what: str,
         items: Sequence[ITEM],
-        move: Callable[[KieClient, ITEM], RESULT],
+        move: Callable[[KieClient, Unfinished, ITEM], RESULT],
         max_concurrency: int,
         on_done: Callable[[ITEM, RESULT], None] | None,
     ) -> list[RESULT]:
@@ -349,10 +354,12 @@ class KieHook(BaseHook):
         if not items:
             return []
         with self.get_conn(connections=max_concurrency) as client:
+            unfinished = Unfinished(client.check_running)
             return run_all(
                 items,
-                lambda item: move(client, item),
+                lambda item: move(client, unfinished, item),
                 client=client,
+                unfinished=unfinished,
                 max_concurrency=max_concurrency,
                 on_done=done,
             )

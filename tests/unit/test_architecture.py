@@ -35,6 +35,8 @@ LAYERS = [
     "credits",
     "_compat",
     "get_provider_info",
+    "local_files",
+    "object_stores",
     "storage",
     "transfers",
     "hooks.settings",
