@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain, count
-from pathlib import PurePosixPath
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from airflow_provider_kie.batches import Session
 from airflow_provider_kie.client import calls
@@ -32,9 +34,10 @@ from airflow_provider_kie.client.uploads import (
     upload_base64,
     upload_stream,
 )
-from airflow_provider_kie.client.urls import file_name_of, without_query
+from airflow_provider_kie.client.urls import file_name_of, numbered_name, without_query
 from airflow_provider_kie.client.web import bounded, is_served, web_source
-from airflow_provider_kie.storage import LocalTarget, ObjectTarget, open_source, open_target, spooling
+from airflow_provider_kie.local_files import SPOOL_ADVICE, naming_a_full_disk, spooling
+from airflow_provider_kie.storage import LocalTarget, ObjectTarget, open_source, open_target
 
 if TYPE_CHECKING:
     from airflow_provider_kie.storage import Location
@@ -154,9 +157,9 @@ class Upload:
             return self._send(source, source.name, session, retries)
         # Its host does not say how long it is, and kie.ai wants to know before the first byte.
         with spooling(session.unfinished) as spool:
-            download(session.client, url, bounded(spool, SPOOL_LIMIT), signed=False, retries=retries)
-            spool.flush()
-            return self._send(open_source(spool.name), file_name_of(url), session, retries)
+            with naming_a_full_disk(spool.parent, SPOOL_ADVICE), spool.open("wb") as sink:
+                download(session.client, url, bounded(sink, SPOOL_LIMIT), signed=False, retries=retries)
+            return self._send(open_source(spool), file_name_of(url), session, retries)
 
     def _send(self, file: FileSource, name: str, session: Session, retries: Retries) -> _Sent:
         method = choose_method(self.method, size=file.size)
@@ -261,16 +264,23 @@ class Download:
 
 def distinct_names(file_urls: Sequence[str]) -> list[str]:
     """
-    Give the files of a batch names that do not collide.
+    Give the files of a batch names that do not collide, on no storage: some do not tell ``a`` from ``A``.
 
     :param file_urls: URLs, in the order given.
     :return: A name for each: the URL's, with ``-2``, ``-3``, ... before the extension where it is taken.
     """
     taken: set[str] = set()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(partial(count, 2))
     names = []
     for url in file_urls:
-        path = PurePosixPath(file_name_of(url))
-        candidates = chain([path.name], (f"{path.stem[:240]}-{n}{path.suffix}" for n in count(2)))
-        names.append(next(name for name in candidates if name not in taken))
-        taken.add(names[-1])
+        own = name = file_name_of(url)
+        while _caseless(name) in taken:
+            name = numbered_name(own, next(numbers[_caseless(own)]))
+        taken.add(_caseless(name))
+        names.append(name)
     return names
+
+
+def _caseless(name: str) -> str:
+    # With accents taken apart, as the file systems do that do not tell cases apart.
+    return normalize("NFD", normalize("NFD", name).casefold())

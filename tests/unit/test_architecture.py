@@ -40,6 +40,8 @@ LAYERS = [
     "credits",
     "_compat",
     "get_provider_info",
+    "local_files",
+    "object_stores",
     "storage",
     "batches",
     "transfers",
