@@ -11,6 +11,8 @@ if TYPE_CHECKING:
         AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralError,
+        TaskDeferralTimeout,
     )
 
     NO_SUCH_CONNECTION: tuple[type[Exception], ...] = (AirflowNotFoundException,)
@@ -22,6 +24,8 @@ else:
             AirflowNotFoundException,
             AirflowSensorTimeout,
             AirflowSkipException,
+            TaskDeferralError,
+            TaskDeferralTimeout,
         )
 
         NO_SUCH_CONNECTION = (AirflowNotFoundException,)
@@ -32,6 +36,8 @@ else:
             AirflowNotFoundException,
             AirflowSensorTimeout,
             AirflowSkipException,
+            TaskDeferralError,
+            TaskDeferralTimeout,
         )
         from airflow.providers.standard.operators.branch import BaseBranchOperator
 
@@ -43,7 +49,7 @@ def get_stats() -> Any:
     """
     Get Airflow's metrics.
 
-    :return: What has ``incr`` and ``timing``.
+    :return: What has ``incr``, ``gauge`` and ``timing``.
     """
     try:
         from airflow.sdk.observability.stats import Stats
@@ -75,6 +81,8 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseBranchOperator",
+    "TaskDeferralError",
+    "TaskDeferralTimeout",
     "aget_connection",
     "conf",
     "get_stats",
