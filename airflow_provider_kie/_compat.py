@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
+        AirflowRuntimeError,
         AirflowSensorTimeout,
         AirflowSkipException,
         TaskDeferralError,
@@ -22,6 +24,8 @@ else:
         from airflow.sdk.exceptions import (
             AirflowFailException,
             AirflowNotFoundException,
+            AirflowRescheduleException,
+            AirflowRuntimeError,
             AirflowSensorTimeout,
             AirflowSkipException,
             TaskDeferralError,
@@ -34,12 +38,14 @@ else:
         from airflow.exceptions import (
             AirflowFailException,
             AirflowNotFoundException,
+            AirflowRescheduleException,
             AirflowSensorTimeout,
             AirflowSkipException,
             TaskDeferralError,
             TaskDeferralTimeout,
         )
         from airflow.providers.standard.operators.branch import BaseBranchOperator
+        from airflow.sdk.exceptions import AirflowRuntimeError
 
         # Outside a task, 3.1 looks for a supervisor to ask, and trips over its own import.
         NO_SUCH_CONNECTION = (AirflowNotFoundException, ImportError)
@@ -78,6 +84,8 @@ async def aget_connection(conn_id: str) -> Connection:
 __all__ = [
     "NO_SUCH_CONNECTION",
     "AirflowFailException",
+    "AirflowRescheduleException",
+    "AirflowRuntimeError",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseBranchOperator",

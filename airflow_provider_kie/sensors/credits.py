@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_kie._compat import (
+    AirflowRescheduleException,
+    AirflowRuntimeError,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferralError,
@@ -90,9 +92,22 @@ class KieCreditsSensor(BaseSensorOperator):
         goal = CreditsGoal.parse(self.threshold, self.condition)
         self._misses = None
         if not self.deferrable:
-            return super().execute(context)
+            return self._wait_on_workers(context)
         first = self._first_poke(context)
         return first.xcom_value if first.is_done else self._defer(goal)
+
+    def _wait_on_workers(self, context: Context) -> Any:
+        """Wait as the base class does; where Airflow cannot say since when, the next poke asks it again."""
+        try:
+            return super().execute(context)
+        except AirflowRuntimeError as error:
+            # So many polls have taken the timeout at the least, whenever the first was.
+            polls_at_most = self.timeout / max(self.poke_interval, 1.0)
+            if not self.reschedule or context.get("task_reschedule_count", 0) > polls_at_most:
+                raise
+            self.log.warning("Airflow cannot say since when this waits, will ask again: %s", error)
+            again = datetime.now(UTC) + timedelta(seconds=self.poke_interval)
+            raise AirflowRescheduleException(again) from error
 
     def _ends_the_waiting(self, error: KieError, context: Context) -> bool:
         """Take a failed poll into account."""
