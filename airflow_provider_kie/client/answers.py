@@ -111,9 +111,7 @@ def _error(
     kind = error_class(code, message)
     said = quote(message) or "no message"
     wait = retry_after(headers)
-    return kind(
-        f"{call.name}: {said} (code {code}).", code=code, retry_after=wait, said_by_kie=said_by_kie
-    )
+    return kind(f"{call.name}: {said} (code {code}).", code=code, retry_after=wait, said_by_kie=said_by_kie)
 
 
 def _text(body: bytes) -> str:

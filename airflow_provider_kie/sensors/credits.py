@@ -30,10 +30,10 @@ class KieCreditsSensor(BaseSensorOperator):
     """
     Wait until the account has enough credits, or too few; free.
 
-    A transient failure (rate limit, maintenance, 5xx, network) is "not yet", until ``timeout``. What kie.ai says
-    of the key, that it is wrong or its cap reached, ends the sensor at once. Anything else that looks permanent
-    ends it when it has come three times in a row, a connection that Airflow does not find ten times: in between
-    it may be a proxy's page, or Airflow's own outage. ``soft_fail`` makes none of these a skip.
+    A transient failure (rate limit, maintenance, 5xx, network) is "not yet", until ``timeout``. What kie.ai
+    says of the key, that it is wrong or its cap reached, ends the sensor at once. Anything else that looks
+    permanent may be a proxy's page, and ends it the third time in a row; a connection that is not found may be
+    an outage of Airflow's, and ends it the tenth time. ``soft_fail`` makes none of these a skip.
 
     :param threshold: Credits. (templated)
     :param condition: ``at_least`` the threshold, or ``below`` it. (templated)
@@ -43,7 +43,7 @@ class KieCreditsSensor(BaseSensorOperator):
     :return: The balance, a float.
     :raises ValueError: The threshold is no number, or there is no such condition.
     :raises AirflowSensorTimeout: The balance did not come within ``timeout`` seconds.
-    :raises KieError: A permanent failure.
+    :raises KieError: A failure that waiting does not mend, as above.
 
     kie.ai page: https://docs.kie.ai/common-api/get-account-credits
     """
@@ -152,7 +152,7 @@ class KieCreditsSensor(BaseSensorOperator):
         return balance
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as the base class does, but skip after the timeout alone: a trigger that broke is no timeout."""
+        """Resume as the base class does, but skip after a timeout only: a trigger that broke is none."""
         try:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout as error:

@@ -95,7 +95,9 @@ def test_an_odd_answer_ends_it_the_third_time_and_a_retry_counts_anew(
     assert len(kie_simulator.requests) == (8 if mode == "deferrable" else 6)
 
 
-def test_odd_answers_that_do_not_come_in_a_row_are_waited_out(wait: Wait, kie_simulator: KieSimulator) -> None:
+def test_odd_answers_that_do_not_come_in_a_row_are_waited_out(
+    wait: Wait, kie_simulator: KieSimulator
+) -> None:
     for _ in range(2):
         kie_simulator.fail_next("credit", code=404, times=2)
         answer_with(kie_simulator, 0)

@@ -17,7 +17,6 @@ from airflow.sdk.execution_time import context, task_runner
 from airflow.sdk.execution_time.comms import CommsDecoder, _ResponseFrame
 from airflow.secrets import BaseSecretsBackend
 
-
 FAILURES = ("API_SERVER_ERROR", "GENERIC_ERROR")
 
 

@@ -82,7 +82,12 @@ CASES = [
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("case", CASES, ids=[case.name.replace(" ", "-") for case in CASES])
 def test_waiting_outlasts_lookups_that_fail(
-    case: Case, mode: str, trial: Trial, kie: KieSimulator, airflow: Supervisor, monkeypatch: pytest.MonkeyPatch
+    case: Case,
+    mode: str,
+    trial: Trial,
+    kie: KieSimulator,
+    airflow: Supervisor,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = airflow.attach(monkeypatch)
     if case.ends:
@@ -252,6 +257,8 @@ def judge_waiting(trial: Trial, ends: Ending, balance: Any, error: Exception | N
     trial.judge_ending(error, ends, within=15.0)
     if error is None and balance != 100.0:
         trial.lose("wrong byte", f"the balance is {balance!r}")
-    if error is not None and "'kie_default' does not exist, or Airflow could not look it up" not in str(error):
+    if error is not None and "'kie_default' does not exist, or Airflow could not look it up" not in str(
+        error
+    ):
         trial.lose("other ending than promised", f"the message does not help: {error}")
     trial.judge_secrets()

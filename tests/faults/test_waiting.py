@@ -21,6 +21,7 @@ from .trial import Ending, Trial
 from .waiter import MODES, needs_a_store, quick_polls, wait
 
 NOT_YET = Reply(body=envelope(0.0))
+NULL = Reply(body=envelope(None))
 GOOD = Reply(body=envelope(5916.25))
 PAGE = "<!DOCTYPE html><html><body>Please log in to the proxy. {key}</body></html>"
 
@@ -46,28 +47,27 @@ class Case:
     asked: int | None = None
 
 
-def odd(name: str, reply: Reply, ends: Ending) -> list[Case]:
-    """Twice in a row is waited out, over and over; the third time in a row ends it."""
-    return [
-        Case(f"{name}, twice and again", (reply, reply, HANG_UP, reply, reply, NOT_YET, reply, reply)),
-        Case(f"{name}, for ever", (reply,) * 9, ends, asked=3),
-    ]
+def odd(name: str, reply: Reply, ends: Ending) -> Case:
+    """Twice in a row is waited out, again and again; the third time in a row ends it."""
+    twice = (reply, reply)
+    return Case(name, (*twice, HANG_UP, *twice, NOT_YET, *twice, reply, reply), ends, asked=9)
 
 
 CASES = [
-    *odd("a proxy's 401", page(401), KieAuthError),
-    *odd("a proxy's 403", page(403), KieError),
-    *odd("a proxy's 404", page(404), KieNotFoundError),
-    *odd("a proxy's 407", page(407), KieError),
-    *odd("a proxy's 408", page(408), KieError),
-    *odd("a proxy's 425", page(425), KieError),
-    *odd("a redirect to a login", page(302, Location="/login"), KieError),
-    *odd("null data", Reply(body=envelope(None)), KieResponseError),
-    *odd("nothing in JSON", Reply(body="{}"), KieResponseError),
-    *odd("401 in the JSON of a proxy", Reply(status=401, body='{"error":"login"}'), KieAuthError),
-    *odd("code 404", Reply(body=envelope(None, 404, "no such path")), KieNotFoundError),
-    *odd("code 505", Reply(body=envelope(None, 505, "off")), KieFeatureDisabledError),
+    odd("a proxy's 401", page(401), KieAuthError),
+    odd("a proxy's 403", page(403), KieError),
+    odd("a proxy's 404", page(404), KieNotFoundError),
+    odd("a proxy's 407", page(407), KieError),
+    odd("a proxy's 408", page(408), KieError),
+    odd("a proxy's 425", page(425), KieError),
+    odd("a redirect to a login", page(302, Location="/login"), KieError),
+    odd("null data", NULL, KieResponseError),
+    odd("nothing in JSON", Reply(body="{}"), KieResponseError),
+    odd("401 in the JSON of a proxy", Reply(status=401, body='{"error":"login"}'), KieAuthError),
+    odd("code 404", Reply(body=envelope(None, 404, "no such path")), KieNotFoundError),
+    odd("code 505", Reply(body=envelope(None, 505, "off")), KieFeatureDisabledError),
     Case("odd answers of all sorts", (page(401), Reply(body="{}"), page(302), GOOD), KieError, asked=3),
+    Case("null data now and then", (NULL, NULL, NOT_YET, NULL, NULL, HANG_UP, NULL, NULL)),
     Case("a proxy that restarts", (page(404), page(502), page(404), page(503), page(404), page(404))),
     Case("an hour of 5xx", (page(502), HANG_UP, Reply(body=envelope(None, 500, "down"))) * 10),
     Case("maintenance", (Reply(body=envelope(None, 455, "maintenance")),) * 9),

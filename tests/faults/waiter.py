@@ -76,7 +76,10 @@ def wait(mode: str, store: Any = None, **arguments: Any) -> Any:
     :return: The balance.
     """
     arguments = {"task_id": "wait", "threshold": 50, "poke_interval": 0.01, "timeout": 20} | arguments
-    arguments |= {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferrable"}
+    arguments |= {
+        "mode": "reschedule" if mode == "reschedule" else "poke",
+        "deferrable": mode == "deferrable",
+    }
     ti = TaskInstance()
     context: Any = {"ti": ti, "task_reschedule_count": 0} | ({"task_state_store": store} if store else {})
     while True:

@@ -77,7 +77,10 @@ def run(mode: str, store: StateStore | None = None, try_number: int = 1, **kwarg
         "timeout": 5,
         "threshold": 50,
     } | kwargs
-    arguments |= {"mode": "reschedule" if mode == "reschedule" else "poke", "deferrable": mode == "deferrable"}
+    arguments |= {
+        "mode": "reschedule" if mode == "reschedule" else "poke",
+        "deferrable": mode == "deferrable",
+    }
     task_instance = TaskInstance()
     task_instance.try_number = try_number
     context: Any = {"ti": task_instance, "task_reschedule_count": 0}

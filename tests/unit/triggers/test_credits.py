@@ -578,9 +578,10 @@ def test_the_triggerer_asks_once_a_second_at_the_most(
 ) -> None:
     monkeypatch.undo()  # the tests' own shorter interval
     assert _poll.SHORTEST_INTERVAL == 1.0
-    assert trigger(poke_interval=poke_interval).shared_stream_key() == trigger(
-        poke_interval=1
-    ).shared_stream_key()
+    assert (
+        trigger(poke_interval=poke_interval).shared_stream_key()
+        == trigger(poke_interval=1).shared_stream_key()
+    )
     assert {seconds_to_wait(poke_interval, failures) >= 1.0 for failures in range(20)} == {True}
     # What is stored is what the author wrote: Airflow knows a watcher's trigger by it.
     assert trigger(poke_interval=poke_interval).serialize()[1]["poke_interval"] == poke_interval
