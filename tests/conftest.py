@@ -51,6 +51,11 @@ def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "_maintenance_backoff", wait_none())
 
 
+@pytest.fixture(autouse=True)
+def _short_intervals_in_the_triggerer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_kie.triggers._poll.SHORTEST_INTERVAL", 0.01)
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate of this machine and of kie.example, and its key, in one file."""

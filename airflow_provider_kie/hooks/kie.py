@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection, get_stats
+from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection
+from airflow_provider_kie._metrics import report
 from airflow_provider_kie.batches import RESULT, Moved, Session, Transfer, results_of, run_all
 from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.arguments import check_public_url
 from airflow_provider_kie.client.client import AsyncKieClient, KieClient
 from airflow_provider_kie.client.downloads import Expected
-from airflow_provider_kie.client.errors import KieConfigError, KieError
+from airflow_provider_kie.client.errors import KieConnectionNotFoundError, KieError, quote
 from airflow_provider_kie.client.models import DownloadedFile, UploadedFile
 from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.settings import settings_of
@@ -48,12 +49,13 @@ class KieHook(BaseHook):
         :param max_retries: Instead of the connection's.
         :param connections: How many connections are kept open: as many as threads share the client.
         :return: The client, a context manager.
-        :raises KieConfigError: The connection is missing or has an unusable field; the message names both.
+        :raises KieConnectionNotFoundError: Airflow found no such connection, or could not look just now.
+        :raises KieConfigError: The connection has an unusable field; the message names both.
         """
         try:
             connection = self.get_connection(self.kie_conn_id)
-        except NO_SUCH_CONNECTION as error:
-            raise self._not_found() from error
+        except Exception as error:
+            raise self._not_found(error) from error
         return KieClient(settings_of(connection, max_retries=max_retries), connections=connections)
 
     async def aget_conn(self, *, max_retries: int | None = None) -> AsyncKieClient:
@@ -62,12 +64,13 @@ class KieHook(BaseHook):
 
         :param max_retries: Instead of the connection's.
         :return: The client, an asynchronous context manager.
-        :raises KieConfigError: The connection is missing or has an unusable field; the message names both.
+        :raises KieConnectionNotFoundError: Airflow found no such connection, or could not look just now.
+        :raises KieConfigError: The connection has an unusable field; the message names both.
         """
         try:
             connection = await aget_connection(self.kie_conn_id)
-        except NO_SUCH_CONNECTION as error:
-            raise self._not_found() from error
+        except Exception as error:
+            raise self._not_found(error) from error
         return AsyncKieClient(settings_of(connection, max_retries=max_retries))
 
     def get_credits(self, *, max_retries: int | None = None) -> float:
@@ -322,13 +325,17 @@ class KieHook(BaseHook):
         return Session(client, Unfinished(client.check_running), _count)
 
     def _report(self, balance: float) -> float:
-        get_stats().gauge("kie.credits", balance, tags={"conn_id": self.kie_conn_id})
+        report(lambda stats: stats.gauge("kie.credits", balance, tags={"conn_id": self.kie_conn_id}))
         return balance
 
-    def _not_found(self) -> KieConfigError:
-        return KieConfigError(
-            f"Connection {self.kie_conn_id!r} does not exist. Add one of the type 'kie' whose password is "
-            f"the API key, for example: export AIRFLOW_CONN_{self.kie_conn_id.upper()}="
+    def _not_found(self, error: Exception) -> KieConnectionNotFoundError:
+        # Airflow's own "not found" says nothing more; anything else is told.
+        known = isinstance(error, NO_SUCH_CONNECTION)
+        reason = "" if known else f" ({type(error).__name__}: {quote(str(error))})"
+        return KieConnectionNotFoundError(
+            f"Connection {self.kie_conn_id!r} does not exist, or Airflow could not look it up just now{reason}."
+            " If it is missing, add one of the type 'kie' whose password is the API key, for example: "
+            f"export AIRFLOW_CONN_{self.kie_conn_id.upper()}="
             """'{"conn_type": "kie", "password": "<API key>"}'"""
         )
 
@@ -339,11 +346,14 @@ def _count(moved: Moved) -> None:
         what, size = "upload", moved.file_size
     else:
         what, size = "download", 0 if moved.skipped else moved.size
-    stats = get_stats()
-    stats.incr(f"kie.{what}.files")
-    stats.incr(f"kie.{what}.bytes", size)
-    stats.incr("kie.retries", moved.retries)
-    stats.timing(f"kie.{what}.seconds", timedelta(seconds=moved.seconds))
+
+    def tell(stats: Any) -> None:
+        stats.incr(f"kie.{what}.files")
+        stats.incr(f"kie.{what}.bytes", size)
+        stats.incr("kie.retries", moved.retries)
+        stats.timing(f"kie.{what}.seconds", timedelta(seconds=moved.seconds))
+
+    report(tell)
 
 
 def _connection_type() -> dict[str, Any]:
