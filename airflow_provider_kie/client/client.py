@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import socket
 import ssl
 import threading
@@ -48,10 +49,23 @@ class KieClient:
 
     def __init__(self, settings: KieSettings, *, connections: int = 8) -> None:
         self.settings = settings
-        self._http = httpx.Client(**_client_options(settings, connections))
+        self._kept = connections
+        self._open()
+        _clients.add(self)
+
+    def _open(self) -> None:
+        self._http = httpx.Client(**_client_options(self.settings, self._kept))
         self._stopped = threading.Event()
         self._pace = Pace(sleep=self._stopped.wait)
         self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a child process: two that speak over one connection get each other's answers."""
+        if self._http.is_closed or self._stopped.is_set():
+            return
+        for connection in list(self._connections):
+            connection.close()
+        self._open()
 
     def send(self, call: Call[T], *, retries: Retries | None = None) -> T:
         """
@@ -164,6 +178,17 @@ class KieClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_clients: weakref.WeakSet[KieClient] = weakref.WeakSet()
+
+
+def _leave_clients_to_parent() -> None:
+    for client in list(_clients):
+        client._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_clients_to_parent)
 
 
 class AsyncKieClient:
