@@ -228,9 +228,20 @@ def _locate(location: Location, conn_id: str | None) -> Path | ObjectStoragePath
         location = ObjectStoragePath(location, conn_id=conn_id)
     if isinstance(location, ObjectStoragePath):
         # Fails for a scheme that no installed provider brings; the constructor itself may not.
-        _ = location.fs
+        if getattr(location.fs, "_pid", os.getpid()) != os.getpid():
+            location = _of_this_process(location)
         return _absolute(location.path) if location.protocol in ("", "file") else location
     return _absolute(location)
+
+
+def _of_this_process(path: ObjectStoragePath) -> ObjectStoragePath:
+    """Connect anew in a forked process: fsspec refuses what its parent had, which Airflow keeps."""
+    from airflow.sdk.io import attach
+
+    # Airflow 3.1 has it among the options only.
+    conn_id = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+    del attach(path.protocol, conn_id).fs
+    return type(path)(str(path), conn_id=conn_id)
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
