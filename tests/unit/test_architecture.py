@@ -29,6 +29,8 @@ LAYERS = [
     "client.hashing",
     "client.progress",
     "client.bodies",
+    "client.heads",
+    "client.sinks",
     "client.client",
     "client.uploads",
     "client.downloads",
