@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 import re
 from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
@@ -62,7 +63,17 @@ def find(location: str | ObjectStoragePath, conn_id: str | None) -> ObjectStorag
         _ = path.fs
     except (ValueError, ImportError) as error:
         raise ValueError(f"{shown}: {error}{_advice(scheme)}") from error
-    return path
+    return path if getattr(path.fs, "_pid", os.getpid()) == os.getpid() else _of_this_process(path)
+
+
+def _of_this_process(path: ObjectStoragePath) -> ObjectStoragePath:
+    """Connect anew in a forked process: fsspec refuses what its parent had, which Airflow keeps."""
+    from airflow.sdk.io import attach
+
+    # Airflow 3.1 has it among the options only.
+    conn_id = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+    del attach(path.protocol, conn_id).fs
+    return type(path)(str(path), conn_id=conn_id)
 
 
 def _advice(scheme: str) -> str:

@@ -14,7 +14,7 @@ from airflow_provider_kie.batches import RESULT, Moved, Session, Transfer, resul
 from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.arguments import check_public_url
 from airflow_provider_kie.client.client import AsyncKieClient, KieClient
-from airflow_provider_kie.client.downloads import Expected
+from airflow_provider_kie.client.downloads import Expected, signed_link
 from airflow_provider_kie.client.errors import KieConnectionNotFoundError, KieError, quote
 from airflow_provider_kie.client.models import DownloadedFile, UploadedFile
 from airflow_provider_kie.get_provider_info import get_provider_info
@@ -116,7 +116,7 @@ class KieHook(BaseHook):
         """
         check_public_url("file_url", file_url)
         with self.get_conn() as client:
-            return client.send(calls.get_download_url(file_url))
+            return signed_link(client.send, file_url)
 
     def upload_file(
         self,

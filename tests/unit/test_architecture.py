@@ -33,6 +33,8 @@ LAYERS = [
     "client.failures",
     "client.connections",
     "client.sending",
+    "client.heads",
+    "client.sinks",
     "client.client",
     "client.web",
     "client.uploads",
