@@ -9,6 +9,7 @@ output when it is over.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib
 import json
 import os
@@ -102,6 +103,12 @@ class Run:
     def left(self) -> list[str]:
         """Names of the temporary files that are there."""
         return sorted(path.name for path in (self._folder / "tmp").iterdir())
+
+    def stacks(self) -> str:
+        """Give the stacks of all its threads."""
+        self.send(signal.SIGUSR1)
+        time.sleep(0.2)
+        return (self._folder / "stacks.log").read_text()
 
     def wait(self, seconds: float = 30) -> Outcome:
         """
@@ -303,6 +310,8 @@ def _work(job: dict[str, Any]) -> None:
     os.environ["KIE_BENCH_TASK"] = str(folder / "task.json")
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
     said = os.open(folder / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    # For whoever wants to know what a task waits for; see ``Run.stacks``.
+    faulthandler.register(signal.SIGUSR1, (folder / "stacks.log").open("w"))
     os.dup2(said, 1)
     os.dup2(said, 2)
     (folder / "exit_code").write_text(str(int(_supervise(job))))
