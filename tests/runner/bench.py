@@ -146,7 +146,7 @@ class Task:
 
     :param bench: The bench.
     :param kind: ``upload``, ``download``, ``branch`` or ``sensor``.
-    :param arguments: Of the operator; may be changed between tries.
+    :param arguments: Of the operator; may be changed between tries, as may ``metrics_fail``.
     :param folder: For its logs.
     :param instance: What Airflow knows of it.
     """
@@ -156,7 +156,7 @@ class Task:
     ) -> None:
         self._bench, self._kind, self._folder = bench, kind, folder
         self.arguments, self.airflow = arguments, instance
-        self.mishaps: list[str] = []
+        self.metrics_fail = False
         self._runs = count(1)
 
     def start(self, *, again: bool = False) -> Run:
@@ -173,8 +173,8 @@ class Task:
         folder = self._folder / f"run-{next(self._runs)}"
         (folder / "tmp").mkdir(parents=True)
         job = {"kind": self._kind, "retries": self.airflow.retries, "arguments": self.arguments}
-        (folder / "task.json").write_text(json.dumps(job | {"mishaps": self.mishaps}))
-        return self._bench.start(self.airflow, folder)
+        (folder / "task.json").write_text(json.dumps(job))
+        return self._bench.start(self.airflow, folder, metrics_fail=self.metrics_fail)
 
     def run(self, *, again: bool = False, seconds: float = 30) -> Outcome:
         """
@@ -257,12 +257,13 @@ class Bench:
         """
         return Task(self, kind, arguments, folder, TaskInstance(retries, connections))
 
-    def start(self, instance: TaskInstance, folder: Path) -> Run:
+    def start(self, instance: TaskInstance, folder: Path, *, metrics_fail: bool = False) -> Run:
         """
         Start a supervisor.
 
         :param instance: What it runs.
         :param folder: Has ``task.json``, and gets the log.
+        :param metrics_fail: Whether telling one of the provider's metrics raises an error.
         :return: The try.
         """
         number = next(self._numbers)
@@ -273,6 +274,7 @@ class Bench:
             "server": self._api.url(instance),
             "id": instance.id,
             "try_number": instance.try_number,
+            "metrics_fail": metrics_fail,
         }
         assert self._process.stdin is not None
         with self._lock:
@@ -305,6 +307,25 @@ def _supervise(job: dict[str, Any]) -> int:
     )
 
 
+def _break_metrics() -> None:
+    def tell(stat: str, *args: Any, **kwargs: Any) -> None:
+        if stat.startswith("kie."):
+            raise OSError("as told: no metrics today")
+
+    def broken(kind: type) -> type:
+        return type("Broken", (kind,), {name: staticmethod(tell) for name in ("incr", "timing", "gauge")})
+
+    try:
+        from airflow.sdk.observability.metrics import stats_utils
+    except ImportError:  # Airflow 3.1
+        from airflow.stats import Stats
+
+        Stats.instance = broken(Stats.factory)()  # type: ignore[attr-defined]
+    else:
+        client = broken(stats_utils.get_stats_factory())  # type: ignore[arg-type]
+        stats_utils.get_stats_factory = lambda: client
+
+
 def _work(job: dict[str, Any]) -> None:
     folder = Path(job["folder"])
     os.environ["KIE_BENCH_TASK"] = str(folder / "task.json")
@@ -314,6 +335,8 @@ def _work(job: dict[str, Any]) -> None:
     faulthandler.register(signal.SIGUSR1, (folder / "stacks.log").open("w"))
     os.dup2(said, 1)
     os.dup2(said, 2)
+    if job["metrics_fail"]:
+        _break_metrics()
     (folder / "exit_code").write_text(str(int(_supervise(job))))
 
 
