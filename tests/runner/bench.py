@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -46,6 +47,9 @@ _MODULES = (
     "airflow.sdk.execution_time.task_runner",
     "airflow.dag_processing.dagbag",
     "airflow.models.dagbag",
+    "airflow.sdk.definitions.connection",
+    "jinja2.ext",
+    "setproctitle",
     "airflow_provider_kie.hooks.kie",
     "airflow_provider_kie.operators.credits",
     "airflow_provider_kie.operators.files",
@@ -62,7 +66,7 @@ class Outcome:
     :param exit_code: The process's; minus a signal's number if that ended it.
     :param at: When the process was gone, of ``time.monotonic``.
     :param seconds: From the beginning to then.
-    :param log: The task's log: a level and a message a line.
+    :param log: As of :class:`Run`.
     :param result: What the task returned.
     :param left: Names of the temporary files that are still there.
     """
@@ -104,6 +108,12 @@ class Run:
         """Names of the temporary files that are there."""
         return sorted(path.name for path in (self._folder / "tmp").iterdir())
 
+    @property
+    def log(self) -> str:
+        """The task's log so far: a level and a message a line, and its errors."""
+        lines = (self._folder / "task.log").read_text().splitlines()
+        return "\n".join(_text(json.loads(line)) for line in lines)
+
     def stacks(self) -> str:
         """Give the stacks of all its threads."""
         self.send(signal.SIGUSR1)
@@ -123,21 +133,20 @@ class Run:
         exit_code = int((self._folder / "exit_code").read_text())
         assert self._instance.is_gone.wait(5)
         gone_at = self._instance.gone_at or 0
-        log = self._folder / "task.log"
         return Outcome(
             state=(self._instance.states or [""])[-1],
             exit_code=exit_code,
             at=gone_at,
             seconds=gone_at - self.began,
-            log="\n".join(_lines(log.read_text())) if log.exists() else "",
+            log=self.log,
             result=self._instance.xcoms.get("return_value"),
             left=self.left,
         )
 
 
-def _lines(log: str) -> list[str]:
-    lines = [json.loads(line) for line in log.splitlines()]
-    return [f"{line.get('level')}: {line.get('event')} {line.get('error_detail') or ''}" for line in lines]
+def _text(line: dict[str, Any]) -> str:
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail", ())]
+    return "\n".join([f"{line['level']}: {line['event']}", *errors])
 
 
 class Task:
@@ -343,6 +352,7 @@ def _work(job: dict[str, Any]) -> None:
 def _warm_up() -> None:
     """Import what a supervisor and its task need, once for all."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.sdk.api.client import Client
     from tenacity import wait_none
 
     from airflow_provider_kie.client import retries
@@ -352,6 +362,10 @@ def _warm_up() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     DagBundlesManager().get_bundle("dags-folder")
+    # The certificates that it reads are kept.
+    Client(base_url="http://127.0.0.1", token="").close()
+    # Forks are quicker where the garbage collector leaves alone what they share.
+    gc.freeze()
     for backoff in ("_backoff", "_maintenance_backoff"):
         setattr(retries, backoff, wait_none())
 

@@ -136,10 +136,8 @@ BETWEENS = [
     Between("files may not be replaced", "download", {LAST}, arguments(if_exists="skip")),
 ]
 # The others are in the unit tests, too.
-ALWAYS = ("nothing", "the task is cleared", "a file is damaged unseen", "kie.ai loses the files")
-TABLE = [
-    (each, verb) for each in BETWEENS for verb in each.verbs.split() if FULL or each.name in ALWAYS
-]
+ALWAYS = ("nothing", "the task is cleared", "a file is damaged unseen")
+TABLE = [(each, verb) for each in BETWEENS for verb in each.verbs.split() if FULL or each.name in ALWAYS]
 
 
 @needs_state_store
@@ -197,7 +195,7 @@ def test_a_single_upload_is_done_again_by_every_clear_and_stores_nothing(
     kie.fail_next("file-base64-upload", status=500)
     assert task.run().state == "up_for_retry"
     paths = set()
-    for _ in range(3):
+    for _ in range(2):
         ended = task.run()
         assert ended.state == "success"
         assert ended.result["file_path"] in kie.uploads
@@ -205,7 +203,7 @@ def test_a_single_upload_is_done_again_by_every_clear_and_stores_nothing(
         task.airflow.clear()
         kie.expire_uploads()
         assert task.airflow.asked("store", "PUT") == []
-    assert len(paths) == 3
+    assert len(paths) == 2
     assert task.airflow.store == {}
 
 
@@ -216,7 +214,7 @@ def test_a_single_download_is_done_again_by_every_clear_and_stores_nothing(
     url = kie.add_generated_file("a.bin", data)
     path = tmp_path / "a.bin"
     task = put("download", retries=2, file_url=url, destination=str(path))
-    for damage in (b"", b"x" * len(data), b"short"):
+    for damage in (b"", b"x" * len(data)):
         path.write_bytes(damage)
         ended = task.run()
         assert (ended.state, ended.result["verified"], path.read_bytes()) == ("success", True, data)
