@@ -9,6 +9,8 @@ output when it is over.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -45,6 +47,9 @@ _MODULES = (
     "airflow.sdk.execution_time.task_runner",
     "airflow.dag_processing.dagbag",
     "airflow.models.dagbag",
+    "airflow.sdk.definitions.connection",
+    "jinja2.ext",
+    "setproctitle",
     "airflow_provider_kie.hooks.kie",
     "airflow_provider_kie.operators.credits",
     "airflow_provider_kie.operators.files",
@@ -61,7 +66,7 @@ class Outcome:
     :param exit_code: The process's; minus a signal's number if that ended it.
     :param at: When the process was gone, of ``time.monotonic``.
     :param seconds: From the beginning to then.
-    :param log: The task's log: a level and a message a line.
+    :param log: As of :class:`Run`.
     :param result: What the task returned.
     :param left: Names of the temporary files that are still there.
     """
@@ -103,6 +108,18 @@ class Run:
         """Names of the temporary files that are there."""
         return sorted(path.name for path in (self._folder / "tmp").iterdir())
 
+    @property
+    def log(self) -> str:
+        """The task's log so far: a level and a message a line, and its errors."""
+        lines = (self._folder / "task.log").read_text().splitlines()
+        return "\n".join(_text(json.loads(line)) for line in lines)
+
+    def stacks(self) -> str:
+        """Give the stacks of all its threads."""
+        self.send(signal.SIGUSR1)
+        time.sleep(0.2)
+        return (self._folder / "stacks.log").read_text()
+
     def wait(self, seconds: float = 30) -> Outcome:
         """
         Wait until it is over.
@@ -116,21 +133,20 @@ class Run:
         exit_code = int((self._folder / "exit_code").read_text())
         assert self._instance.is_gone.wait(5)
         gone_at = self._instance.gone_at or 0
-        log = self._folder / "task.log"
         return Outcome(
             state=(self._instance.states or [""])[-1],
             exit_code=exit_code,
             at=gone_at,
             seconds=gone_at - self.began,
-            log="\n".join(_lines(log.read_text())) if log.exists() else "",
+            log=self.log,
             result=self._instance.xcoms.get("return_value"),
             left=self.left,
         )
 
 
-def _lines(log: str) -> list[str]:
-    lines = [json.loads(line) for line in log.splitlines()]
-    return [f"{line.get('level')}: {line.get('event')} {line.get('error_detail') or ''}" for line in lines]
+def _text(line: dict[str, Any]) -> str:
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail", ())]
+    return "\n".join([f"{line['level']}: {line['event']}", *errors])
 
 
 class Task:
@@ -139,7 +155,7 @@ class Task:
 
     :param bench: The bench.
     :param kind: ``upload``, ``download``, ``branch`` or ``sensor``.
-    :param arguments: Of the operator; may be changed between tries.
+    :param arguments: Of the operator; may be changed between tries, as may ``metrics_fail``.
     :param folder: For its logs.
     :param instance: What Airflow knows of it.
     """
@@ -149,7 +165,7 @@ class Task:
     ) -> None:
         self._bench, self._kind, self._folder = bench, kind, folder
         self.arguments, self.airflow = arguments, instance
-        self.mishaps: list[str] = []
+        self.metrics_fail = False
         self._runs = count(1)
 
     def start(self, *, again: bool = False) -> Run:
@@ -166,8 +182,8 @@ class Task:
         folder = self._folder / f"run-{next(self._runs)}"
         (folder / "tmp").mkdir(parents=True)
         job = {"kind": self._kind, "retries": self.airflow.retries, "arguments": self.arguments}
-        (folder / "task.json").write_text(json.dumps(job | {"mishaps": self.mishaps}))
-        return self._bench.start(self.airflow, folder)
+        (folder / "task.json").write_text(json.dumps(job))
+        return self._bench.start(self.airflow, folder, metrics_fail=self.metrics_fail)
 
     def run(self, *, again: bool = False, seconds: float = 30) -> Outcome:
         """
@@ -250,12 +266,13 @@ class Bench:
         """
         return Task(self, kind, arguments, folder, TaskInstance(retries, connections))
 
-    def start(self, instance: TaskInstance, folder: Path) -> Run:
+    def start(self, instance: TaskInstance, folder: Path, *, metrics_fail: bool = False) -> Run:
         """
         Start a supervisor.
 
         :param instance: What it runs.
         :param folder: Has ``task.json``, and gets the log.
+        :param metrics_fail: Whether telling one of the provider's metrics raises an error.
         :return: The try.
         """
         number = next(self._numbers)
@@ -266,6 +283,7 @@ class Bench:
             "server": self._api.url(instance),
             "id": instance.id,
             "try_number": instance.try_number,
+            "metrics_fail": metrics_fail,
         }
         assert self._process.stdin is not None
         with self._lock:
@@ -298,19 +316,43 @@ def _supervise(job: dict[str, Any]) -> int:
     )
 
 
+def _break_metrics() -> None:
+    def tell(stat: str, *args: Any, **kwargs: Any) -> None:
+        if stat.startswith("kie."):
+            raise OSError("as told: no metrics today")
+
+    def broken(kind: type) -> type:
+        return type("Broken", (kind,), {name: staticmethod(tell) for name in ("incr", "timing", "gauge")})
+
+    try:
+        from airflow.sdk.observability.metrics import stats_utils
+    except ImportError:  # Airflow 3.1
+        from airflow.stats import Stats
+
+        Stats.instance = broken(Stats.factory)()  # type: ignore[attr-defined]
+    else:
+        client = broken(stats_utils.get_stats_factory())  # type: ignore[arg-type]
+        stats_utils.get_stats_factory = lambda: client
+
+
 def _work(job: dict[str, Any]) -> None:
     folder = Path(job["folder"])
     os.environ["KIE_BENCH_TASK"] = str(folder / "task.json")
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder / "tmp")
     said = os.open(folder / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    # For whoever wants to know what a task waits for; see ``Run.stacks``.
+    faulthandler.register(signal.SIGUSR1, (folder / "stacks.log").open("w"))
     os.dup2(said, 1)
     os.dup2(said, 2)
+    if job["metrics_fail"]:
+        _break_metrics()
     (folder / "exit_code").write_text(str(int(_supervise(job))))
 
 
 def _warm_up() -> None:
     """Import what a supervisor and its task need, once for all."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.sdk.api.client import Client
     from tenacity import wait_none
 
     from airflow_provider_kie.client import retries
@@ -320,6 +362,10 @@ def _warm_up() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     DagBundlesManager().get_bundle("dags-folder")
+    # The certificates that it reads are kept.
+    Client(base_url="http://127.0.0.1", token="").close()
+    # Forks are quicker where the garbage collector leaves alone what they share.
+    gc.freeze()
     for backoff in ("_backoff", "_maintenance_backoff"):
         setattr(retries, backoff, wait_none())
 

@@ -29,9 +29,9 @@ def pytest_runtest_makereport(
     return report
 
 
+HAS_STATE_STORE = importlib.util.find_spec("airflow.triggers.shared_stream") is not None
 needs_state_store = pytest.mark.skipif(
-    importlib.util.find_spec("airflow.triggers.shared_stream") is None,
-    reason="Airflow has a state store for tasks from 3.3 on",
+    not HAS_STATE_STORE, reason="Airflow has a state store for tasks from 3.3 on"
 )
 
 

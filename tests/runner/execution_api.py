@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain, repeat
 from types import TracebackType
@@ -85,6 +86,7 @@ class TaskInstance:
     def __post_init__(self) -> None:
         self.max_tries = self.retries
         self.reschedules = 0
+        self.first_start = LONG_AGO
         self._faults: dict[Route, Iterator[Fault]] = {}
         self._changed = threading.Condition()
         self._begin()
@@ -105,6 +107,7 @@ class TaskInstance:
         """Begin another try, as the scheduler does: under an id of its own."""
         self.try_number += 1
         self.reschedules = 0
+        self.first_start = datetime.now(UTC).isoformat()
         self._begin()
 
     def poke_again(self) -> None:
@@ -252,7 +255,7 @@ class TaskInstance:
 
     def _other(self, request: Request, body: Any) -> tuple[int, Any]:
         if request.last == "start_date":
-            return 200, LONG_AGO
+            return 200, self.first_start
         return (404, {"detail": "unknown here"}) if request.method == "GET" else (200, {"ok": True})
 
 

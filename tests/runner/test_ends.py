@@ -24,10 +24,10 @@ FULL = os.environ.get("KIE_FAULTS") == "full"
 ROUNDS = 100 if FULL else 8
 EARLY = 20 if FULL else 4
 SEED = int(os.environ.get("KIE_FAULTS_SEED") or (secrets.randbits(32) if FULL else 1))
-AT_ONCE = 8
+AT_ONCE = 6
 # All of the work takes longer.
-SECONDS = 1.5
-SMALL = [f"file {number}\n".encode() * 50 for number in range(500)]
+SECONDS = 1.2
+SMALL = [f"file {number}\n".encode() * 50 for number in range(200)]
 LARGE = random.Random(1).randbytes(20_000_000)
 # What a state store may take on a busy day.
 SLOW_STORE = 0.02
@@ -63,9 +63,9 @@ def generated(_simulator: KieSimulator) -> list[str]:
 @pytest.fixture
 def works(put: Put, kie: KieSimulator, sources: list[str], generated: list[str]) -> dict[str, Work]:
     """Make kie.ai slow, and give each kind of work."""
-    kie.fail_next("file-base64-upload", delay=0.05, times=99_999)
+    kie.fail_next("file-base64-upload", delay=0.2, times=99_999)
     kie.fail_next("file-stream-upload", delay=20, times=99)
-    kie.fail_next("file", delay=0.05, chunk_delay=0.01, times=99_999)
+    kie.fail_next("file", delay=0.2, chunk_delay=0.01, times=99_999)
     large = str(Path(sources[0]).with_name("large.bin"))
 
     def upload(source: Any) -> Work:
@@ -100,9 +100,10 @@ def whole_files(folder: Path) -> list[Path]:
 
 def what_is_wrong(task: Task, run: Run, told_at: float, folder: Path, work: Work) -> str:
     """Wait for the end of a task that was told to end; nothing is wrong if all is well."""
-    if not task.airflow.is_gone.wait(told_at + LIMIT - time.monotonic()):
+    if not task.airflow.is_gone.wait(told_at + LIMIT - 0.2 - time.monotonic()):
+        print(f"{task.airflow.pid} was at\n{run.stacks()}")
         run.send(signal.SIGKILL)
-        return "it had to be killed"
+        return f"{task.airflow.pid} had to be killed"
     moved = work.moved(folder)
     time.sleep(0.2)
     broken = [path.name for path in whole_files(folder) if path.read_bytes() not in (LARGE, *SMALL)]
@@ -183,7 +184,7 @@ def test_a_task_is_over_that_is_ended_while_it_looks_for_its_connection(
 
 
 @needs_state_store
-@pytest.mark.parametrize("name", ["batch of uploads", "batch of downloads"])
+@pytest.mark.parametrize("name", ["batch of uploads", "batch of downloads"] if FULL else ["batch of uploads"])
 def test_a_task_is_over_that_is_ended_while_it_stores_what_is_done(
     name: str, works: dict[str, Work], folder: Path
 ) -> None:
@@ -217,13 +218,13 @@ def test_a_task_is_over_that_is_ended_while_it_asks_what_is_done(
     work = works["batch of uploads"]
     task = work.put(folder)
     run = task.start()
-    while work.moved(folder) < len(SMALL) * 0.7:
-        time.sleep(0.02)
+    # More than one, so that it has to ask several times.
+    task.airflow.wait_for("store", "PUT", count=2)
     run.send(signal.SIGKILL)
     assert task.airflow.is_gone.wait(5)
     moved = work.moved(folder)
     # For all that it will ask, longer than it may take.
-    task.airflow.fail("store", delay=LIMIT / 3)
+    task.airflow.fail("store", delay=LIMIT / 2)
     run = task.start()
     task.airflow.wait_for("store", "GET")
     run.send(signal.SIGTERM)
