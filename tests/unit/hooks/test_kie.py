@@ -478,7 +478,7 @@ def test_transfers_are_counted_in_airflows_metrics(
         def timing(self, name: str, value: timedelta) -> None:
             counted[name] = value.total_seconds()
 
-    monkeypatch.setattr("airflow_provider_kie.hooks.kie.get_stats", Recorder)
+    monkeypatch.setattr("airflow_provider_kie._metrics.get_stats", Recorder)
     kie_simulator.fail_next("file-base64-upload", code=500)
     uploaded = KieHook().upload_file(photo, "tests")
     KieHook().download_files([uploaded.download_url] * 2, f"{tmp_path}/back")
