@@ -45,7 +45,7 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
             raise KieResponseError(f"{call.name}: the answer has no code: {quote(_text(body))}")
         raise _error(call, status if code is None else code, message, headers)
     if status >= 300:
-        raise error_class(status)(
+        raise error_class(status, message)(
             f"{call.name}: kie.ai's answer says code 200, but the HTTP status is {status}, so something "
             "before it refused it.",
             code=status,
