@@ -46,7 +46,7 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
         said_by_kie = code is not None
         raise _error(call, status if code is None else code, message, headers, said_by_kie=said_by_kie)
     if status >= 300:
-        raise error_class(status)(
+        raise error_class(status, message)(
             f"{call.name}: kie.ai's answer says code 200, but the HTTP status is {status}, so something "
             "before it refused it.",
             code=status,
