@@ -339,10 +339,10 @@ DAY = 24 * 3600
     ("then", "told"),
     [
         ({"time": NOW}, True),
-        ({"time": NOW - DAY + 60}, True),
+        ({"time": NOW - DAY + 3600}, True),
         ({"time": NOW + 60}, True),
         ({"time": int(NOW - 3600)}, True),
-        ({"time": NOW - DAY - 60}, False),
+        ({"time": NOW - DAY - 3600}, False),
         ({"time": NOW - 30 * DAY}, False),
         ({"time": NOW + 30 * DAY}, False),
         ({"time": 0}, False),
