@@ -333,8 +333,9 @@ class KieHook(BaseHook):
         known = isinstance(error, NO_SUCH_CONNECTION)
         reason = "" if known else f" ({type(error).__name__}: {quote(str(error))})"
         return KieConnectionNotFoundError(
-            f"Connection {self.kie_conn_id!r} does not exist, or Airflow could not look it up just now{reason}."
-            " If it is missing, add one of the type 'kie' whose password is the API key, for example: "
+            f"Connection {self.kie_conn_id!r} does not exist, or Airflow could not look it up just now"
+            f"{reason}. If it is missing, add one of the type 'kie' whose password is the API key, for "
+            "example: "
             f"export AIRFLOW_CONN_{self.kie_conn_id.upper()}="
             """'{"conn_type": "kie", "password": "<API key>"}'"""
         )

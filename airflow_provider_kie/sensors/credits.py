@@ -32,8 +32,8 @@ class KieCreditsSensor(BaseSensorOperator):
 
     A transient failure (rate limit, maintenance, 5xx, network) is "not yet", until ``timeout``. What kie.ai
     says of the key, that it is wrong or its cap reached, ends the sensor at once. Anything else that looks
-    permanent may be a proxy's page, and ends it the third time in a row; a connection that is not found may be
-    an outage of Airflow's, and ends it the tenth time. ``soft_fail`` makes none of these a skip.
+    permanent may be a proxy's page, and ends it the third time in a row; a connection that is not found may
+    be an outage of Airflow's, and ends it the tenth time. ``soft_fail`` makes none of these a skip.
 
     :param threshold: Credits. (templated)
     :param condition: ``at_least`` the threshold, or ``below`` it. (templated)

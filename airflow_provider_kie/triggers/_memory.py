@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 # stored dies with the triggerer.
 STORED_AFTER = 10.0
 
-# What was seen longer ago than a day says nothing of today: the watcher may have been taken out of its DAG and
-# put back weeks later. A balance that stays is written down again every hour, so that its note stays young.
+# What was seen longer ago than a day says nothing of today: the watcher may have been taken out of its DAG
+# and put back weeks later. A balance that stays is written down again every hour, so its note stays young.
 FORGOTTEN_AFTER = 24 * 3600.0
 REFRESHED_AFTER = 3600.0
 

@@ -1,4 +1,4 @@
-"""Airflow around a task, in trouble on demand: its supervisor, over its own protocol, and a secrets backend."""
+"""Airflow around a task, in trouble on demand: its supervisor, by its own protocol; a secrets backend."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from .outage import Backend, Supervisor
 from .trial import Ending, Trial
 from .waiter import MODES, needs_a_store, quick_polls, wait
 
+HELPFUL = "'kie_default' does not exist, or Airflow could not look it up just now"
 DOWN = "API_SERVER_ERROR"
 NOT_FOUND = "CONNECTION_NOT_FOUND"
 GENERIC = "GENERIC_ERROR"
@@ -242,7 +243,7 @@ def test_a_failed_lookup_leaves_an_operator_its_retries(
     trial.judge_ending(error, KieConnectionNotFoundError)
     if isinstance(error, AirflowFailException):
         trial.lose("other ending than promised", "Airflow would not retry")
-    if "'kie_default' does not exist, or Airflow could not look it up" not in str(error):
+    if HELPFUL not in str(error):
         trial.lose("other ending than promised", f"the message does not help: {error}")
     # Airflow's retry.
     result, error = trial.play(lambda _: operator.execute(context))

@@ -1,4 +1,4 @@
-"""Answers that are not kie.ai's, while sensors wait: which are waited out, and which end it, in all three ways."""
+"""Odd answers while sensors wait: which are waited out, and which end it, in all three ways."""
 
 from __future__ import annotations
 

@@ -75,15 +75,18 @@ def wait(mode: str, store: Any = None, **arguments: Any) -> Any:
     :param arguments: Of the sensor.
     :return: The balance.
     """
-    arguments = {"task_id": "wait", "threshold": 50, "poke_interval": 0.01, "timeout": 20} | arguments
-    arguments |= {
+    given: dict[str, Any] = {
+        "task_id": "wait",
+        "threshold": 50,
+        "poke_interval": 0.01,
+        "timeout": 20,
         "mode": "reschedule" if mode == "reschedule" else "poke",
         "deferrable": mode == "deferrable",
-    }
+    } | arguments
     ti = TaskInstance()
     context: Any = {"ti": ti, "task_reschedule_count": 0} | ({"task_state_store": store} if store else {})
     while True:
-        sensor = KieCreditsSensor(**arguments)
+        sensor = KieCreditsSensor(**given)
         try:
             return sensor.execute(context)
         except AirflowRescheduleException as again:
@@ -91,7 +94,7 @@ def wait(mode: str, store: Any = None, **arguments: Any) -> Any:
             context["task_reschedule_count"] += 1
         except TaskDeferred as deferred:
             kwargs = json.loads(json.dumps(deferred.trigger.serialize()[1]))
-            events = asyncio.run(_events(kwargs, arguments["timeout"]))
+            events = asyncio.run(_events(kwargs, given["timeout"]))
             assert all(event == events[0] for event in events)
             return sensor.resume_execution(deferred.method_name, {"event": events[0]}, context)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,5 +125,5 @@ def test_an_unusable_connection_fails_without_retry(photo: Path, connect: Callab
 
 
 def test_a_connection_that_airflow_does_not_find_leaves_the_task_its_retries(photo: Path) -> None:
-    with pytest.raises(KieConnectionNotFoundError, match="'kie_nowhere' does not exist"):
+    with pytest.raises(errors.KieConnectionNotFoundError, match="'kie_nowhere' does not exist"):
         execute(KieUploadOperator(task_id="up", source=photo, upload_path="a", kie_conn_id="kie_nowhere"))

@@ -76,11 +76,9 @@ def run(mode: str, store: StateStore | None = None, try_number: int = 1, **kwarg
         "poke_interval": 0.02,
         "timeout": 5,
         "threshold": 50,
-    } | kwargs
-    arguments |= {
         "mode": "reschedule" if mode == "reschedule" else "poke",
         "deferrable": mode == "deferrable",
-    }
+    } | kwargs
     task_instance = TaskInstance()
     task_instance.try_number = try_number
     context: Any = {"ti": task_instance, "task_reschedule_count": 0}
@@ -333,8 +331,9 @@ def test_the_timeout_is_a_skip_if_wanted(mode: str, how: str, kie_simulator: Kie
     if how == "never_fail" and mode != "deferrable":
         pytest.skip("Airflow's own: never_fail does not cover a timeout between pokes")
     kie_simulator.credits = 0
+    wanted: dict[str, Any] = {how: True}
     with pytest.raises(AirflowSkipException):
-        run(mode, timeout=0.2, **{how: True})
+        run(mode, timeout=0.2, **wanted)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -389,7 +389,7 @@ async def test_a_balance_that_stays_keeps_its_memory_young(monkeypatch: pytest.M
 async def test_a_clock_that_goes_back_stops_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = Memory()
     await events_of(watcher(memory=memory), 60.0)
-    monkeypatch.setattr(_memory.time, "time", lambda: NOW - 3 * 3600)
+    monkeypatch.setattr("airflow_provider_kie.triggers._memory.time.time", lambda: NOW - 3 * 3600)
     assert len(await events_of(watcher(memory=memory), 40.0, 60.0, 40.0)) == 2
     assert memory.kept[watcher()._memory_key]["time"] == NOW - 3 * 3600
 
