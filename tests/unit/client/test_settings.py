@@ -197,13 +197,17 @@ def test_the_host_of_uploaded_files_can_be_another(host: str, file_url: str, upl
         "files.example/",
         "files.example/a",
         "me:s3cret@files.example",
+        "files.example?s3cret",
+        "#s3cret",
         "a b",
         "h:x",
-    ]
-    + ["files.example?s3cret", "files..example", "files.example\n", "#s3cret", "::1"],
+        "files..example",
+        "files.example\n",
+        "::1",
+    ],
 )
 def test_what_is_no_host_of_uploaded_files_is_refused_without_showing_it(host: str) -> None:
-    with pytest.raises(KieConfigError, match="^uploaded_files_host: ") as caught:
+    with pytest.raises(KieConfigError, match=r"^uploaded_files_host: ") as caught:
         KieSettings(api_key="a-key", uploaded_files_host=host)
     assert "s3cret" not in str(caught.value)
 
