@@ -96,6 +96,13 @@ def test_a_download_url_is_a_link_that_works(kie_simulator: KieSimulator) -> Non
     assert link.startswith(kie_simulator.files_url)
 
 
+def test_a_link_to_a_file_that_kie_ai_did_not_generate_is_explained(kie_simulator: KieSimulator) -> None:
+    with pytest.raises(KieValidationError, match="can be signed") as caught:
+        KieHook().get_download_url(f"{kie_simulator.files_url}/nobody-made-this.png")
+    assert caught.value.code == 422
+    assert len(kie_simulator.requests) == 1
+
+
 # Uploads
 
 
