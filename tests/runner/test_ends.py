@@ -7,7 +7,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -243,3 +243,43 @@ def test_a_task_that_reaches_its_timeout_is_over_and_leaves_nothing(
     task.airflow.wait_for("fields")
     assert what_is_wrong(task, run, time.monotonic() + 0.7, folder, works[name]) == ""
     assert run.wait().state == "up_for_retry"
+
+
+@pytest.fixture
+def s3() -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Give a client of an S3 with an empty bucket, and the fields of Airflow's connection to it."""
+    # Slow to import, and not always needed.
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    keys = {"aws_access_key_id": "someone", "aws_secret_access_key": "something"}
+    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
+    client.create_bucket(Bucket="bucket")
+    extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
+    yield client, {"conn_type": "aws", "login": "someone", "password": "something", "extra": extra}
+    server.stop()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.skipif(not FULL, reason="importing what talks to S3 takes seconds")
+def test_a_task_that_is_ended_while_it_hands_a_file_to_s3_leaves_nothing_there(
+    put: Put, kie: KieSimulator, s3: tuple[Any, dict[str, Any]]
+) -> None:
+    client, connection = s3
+    url = kie.add_generated_file("large.bin", LARGE * 6)
+    where = {"destination": "s3://bucket/a.bin", "destination_conn_id": "aws_store"}
+    task = put("download", retries=3, file_url=url, **where)
+    task.airflow.connections["aws_store"] = connection
+    run = task.start()
+    while not client.list_multipart_uploads(Bucket="bucket").get("Uploads"):
+        assert not run.is_over.is_set(), run.log
+        time.sleep(0.005)
+    run.send(signal.SIGTERM)
+    assert task.airflow.is_gone.wait(LIMIT)
+    assert "success" not in task.airflow.states
+    assert run.left == []
+    assert "Contents" not in client.list_objects_v2(Bucket="bucket")
+    assert "Uploads" not in client.list_multipart_uploads(Bucket="bucket")
