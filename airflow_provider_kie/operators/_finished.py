@@ -69,8 +69,9 @@ class Finished:
         if self._store is None or not self._is_retry:
             return
         number = 0
-        while not self._is_ended() and (files := self._files_of(number)):
-            self.earlier |= files
+        # Pages of another life are of no use, but a success removes them too.
+        while not self._is_ended() and (page := self._read(number)):
+            self.earlier |= page["files"] if page["max_tries"] == self._life else {}
             number += 1
         self._pages = [{} for _ in range(number + 1)]
         self._saved_pages = number
@@ -129,14 +130,14 @@ class Finished:
         except Exception as error:
             log.warning("Cannot tell Airflow to forget what is finished: %s", error)
 
-    def _files_of(self, number: int) -> dict[str, Any]:
-        """Give what a page of this life of the task holds; nothing where there is none."""
+    def _read(self, number: int) -> dict[str, Any] | None:
+        """Give a page; None where there is none."""
         try:
-            page = self._store.get(_name(number)) or {}
-            return dict(page["files"]) if page.get("max_tries") == self._life and page else {}
+            page = self._store.get(_name(number))
+            return page and {"max_tries": page["max_tries"], "files": dict(page["files"])}
         except Exception as error:
             log.warning("Cannot ask Airflow for all that earlier tries have finished: %s", error)
-            return {}
+            return None
 
     def _is_saving(self) -> bool:
         return self._saving is not None and self._saving.is_alive()
