@@ -196,7 +196,8 @@ def test_who_may_only_put_objects_needs_no_more(
     size: int, s3: Any, kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fs: Any = ObjectStoragePath("s3://bucket/a.bin", conn_id="aws_store").fs
-    bucket, refused = f"put-only-{size}", []
+    bucket = f"put-only-{size}"
+    refused: list[str] = []
     s3.create_bucket(Bucket=bucket)
 
     def refuse(method: str) -> None:
@@ -204,13 +205,15 @@ def test_who_may_only_put_objects_needs_no_more(
             refused.append(method)
             raise PermissionError("Forbidden")
 
-    async def call(self: Any, method: str, *args: Any, _real: Any = type(fs)._call_s3, **kwargs: Any) -> Any:
-        refuse(method)
-        return await _real(self, method, *args, **kwargs)
+    real, real_now = fs._call_s3, fs.call_s3
 
-    def call_now(self: Any, method: str, *args: Any, _real: Any = type(fs).call_s3, **kwargs: Any) -> Any:
+    async def call(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
         refuse(method)
-        return _real(self, method, *args, **kwargs)
+        return await real(method, *args, **kwargs)
+
+    def call_now(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        refuse(method)
+        return real_now(method, *args, **kwargs)
 
     monkeypatch.setattr(type(fs), "_call_s3", call)
     monkeypatch.setattr(type(fs), "call_s3", call_now)
