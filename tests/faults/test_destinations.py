@@ -127,6 +127,11 @@ PLACES = [
     Place("an empty path", "", ValueError, asked=False),
     Place("another host's file", "file://elsewhere/a.bin", ValueError, asked=False),
     Place("a storage that nobody knows", "nowhere://bucket/a.bin", ValueError, asked=False),
+    Place("a bucket without a name", "s3:///a.bin", ValueError, asked=False),
+    Place("a key with a line break", "s3://bucket/a.bin\n", ValueError, asked=False),
+    Place("a name that is no utf 8", "caf\udce9.bin", ValueError, asked=False),
+    Place("a link in a circle", "circle", OSError, asked=False),
+    Place("below a link in a circle", "circle/a.bin", OSError, asked=False),
 ]
 
 
@@ -134,6 +139,7 @@ PLACES = [
 def test_a_place_that_cannot_be_written_is_an_error_that_leaves_nothing(place: Place, trial: Trial) -> None:
     api, files = trial.host(trusted=True), trial.host([Reply()])
     trial.connect(api.url, api.url)
+    (trial.folder / "circle").symlink_to("circle")
     where = place.destination
     if where and "://" not in where and not where.startswith("/"):
         where = f"{trial.folder}/{where}"
@@ -142,7 +148,7 @@ def test_a_place_that_cannot_be_written_is_an_error_that_leaves_nothing(place: P
     trial.judge_file(None, FILE)
     if result is not None and Path(where).read_bytes() != FILE:
         trial.lose("wrong byte", "in the file of the long name")
-    trial.judge_leftovers(also=(Path(where).name,) if result else ())
+    trial.judge_leftovers(also=("circle", Path(where).name) if result else ("circle",))
     trial.judge_requests(files, 0 if place.asked is False else 1, or_fewer=True)
     trial.judge_secrets()
     trial.close()
@@ -178,9 +184,58 @@ def test_a_full_disk_is_an_os_error_that_leaves_nothing(signed: bool, trial: Tri
     sign = "always" if signed else "never"
     result, error = trial.play(lambda hook: hook.download_file(f"{files.url}/a.bin", trial.target, sign=sign))
     trial.judge_ending(error, OSError)
+    if str(small_disk) not in str(error):
+        trial.lose("other ending than promised", f"the disk is not named: {error}")
     trial.judge_file(result, FILE * 2)
     trial.judge_leftovers()
     trial.judge_requests(files, 1)
+    trial.judge_secrets()
+    trial.close()
+
+
+def test_a_full_folder_of_temporary_files_is_an_os_error_that_names_it(
+    trial: Trial, small_disk: Path, storage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    api, files = trial.host(trusted=True), trial.host([Reply(file=FILE * 2)] * 9)
+    trial.connect(api.url, api.url)
+    _, error = trial.play(
+        lambda hook: hook.download_file(
+            f"{files.url}/a.bin", "memory://bucket/a.bin", sign="never", destination_conn_id="faulty"
+        )
+    )
+    trial.judge_ending(error, OSError)
+    if f"{small_disk}" not in str(error) or "TMPDIR" not in str(error):
+        trial.lose("other ending than promised", f"the folder is not named: {error}")
+    if left := [path.name for path in small_disk.iterdir()]:
+        trial.lose("leftover file", f"{left} among the temporary files")
+    _judge_store(trial, storage, OLD)
+    trial.judge_requests(files, 1)
+    trial.judge_secrets()
+    trial.close()
+
+
+LINKS = [
+    ("a link to the file", "a.bin", None),
+    ("a link to nothing", "new.bin", FILE),
+]
+
+
+@pytest.mark.parametrize(("name", "to", "made"), LINKS, ids=[name.replace(" ", "-") for name, *_ in LINKS])
+def test_a_link_is_followed(name: str, to: str, made: bytes | None, trial: Trial) -> None:
+    api, files = trial.host(trusted=True), trial.host([Reply(sent=HALF), Reply()])
+    trial.connect(api.url, api.url)
+    link = trial.folder / "link.bin"
+    link.symlink_to(to)
+    trial.target.chmod(0o640)
+    result, error = trial.play(lambda hook: hook.download_file(f"{files.url}/a.bin", link, sign="never"))
+    trial.judge_ending(error, None)
+    if not link.is_symlink() or link.read_bytes() != FILE:
+        trial.lose("wrong byte", "behind the link")
+    if trial.target.stat().st_mode & 0o777 != 0o640:
+        trial.lose("old file lost", "its mode is another")
+    trial.judge_file(None if made else result, FILE)
+    trial.judge_leftovers(also=("link.bin", to))
     trial.judge_secrets()
     trial.close()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.io import attach
-from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from airflow_provider_kie.client.errors import KieCancelledError
 from airflow_provider_kie.storage import LocalTarget, ObjectTarget, Unfinished, open_source, open_target
@@ -317,20 +317,17 @@ def test_only_what_is_unfinished_of_the_same_work_is_removed(
 def test_a_storage_without_event_loop_stops_within_a_file(
     tmp_path: Path, memory: MemoryFileSystem, spools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop, pieces = Stop(), 0
-    monkeypatch.setattr(MemoryFileSystem, "blocksize", 100)
-    memory.pipe("/bucket/a.png", b"old")
+    stop, pieces, written = Stop(), 0, MemoryFile.write
 
-    def stop_at_3(self: Any, size: int = 1) -> None:
+    def stop_at_3(self: MemoryFile, data: bytes) -> int:
         nonlocal pieces
         pieces += 1
         stop.is_set = pieces == 3
-        real(self, size)
+        return written(self, data)
 
-    from fsspec.callbacks import Callback
-
-    real = Callback.relative_update
-    monkeypatch.setattr(Callback, "relative_update", stop_at_3)
+    memory.pipe("/bucket/a.png", b"old")
+    monkeypatch.setattr(MemoryFileSystem, "blocksize", 100)
+    monkeypatch.setattr(MemoryFile, "write", stop_at_3, raising=False)
     with (
         pytest.raises(KieCancelledError),
         open_target("memory://bucket/a.png", None, "x").writing(Unfinished(stop)) as sink,
@@ -382,7 +379,7 @@ def test_a_path_that_may_have_lost_its_slash_is_told(
 ) -> None:
     from airflow.sdk import ObjectStoragePath
 
-    given = [Path(f"{tmp_path}/out/"), ObjectStoragePath("memory://bucket/out/")][number]
+    given: Any = [Path(f"{tmp_path}/out/"), ObjectStoragePath("memory://bucket/out/")][number]
     target = open_target(given, None, "a.png")
     assert str(target) == str(given)
     assert f"{given} is taken for a file" in caplog.text

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach, has_fs
+from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_kie.storage import open_source, open_target
+from airflow_provider_kie.client.errors import KieCancelledError
+from airflow_provider_kie.storage import Unfinished, open_source, open_target
 
 
 def open_as_target(location: Any) -> object:
@@ -108,3 +113,56 @@ def test_a_bucket_is_a_folder_even_if_nobody_may_look(monkeypatch: pytest.Monkey
     assert str(open_target("gs://bucket", None, "a.png")) == "gs://bucket/a.png"
     assert str(open_target("gs://bucket/out", None, "a.png")) == "gs://bucket/out"
     assert str(open_target("gs://bucket/out/", None, "a.png")) == "gs://bucket/out/a.png"
+
+
+class Slow(AsyncFileSystem):
+    """A storage like Google's and Azure's: what it does runs on fsspec's event loop."""
+
+    cachable = False
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.begun = threading.Event()
+        self.ended = threading.Event()
+        self.objects: dict[str, bytes] = {}
+
+    async def _put_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
+        self.begun.set()
+        try:
+            await asyncio.sleep(self.seconds)
+            self.objects[rpath] = Path(lpath).read_bytes()
+        finally:
+            self.ended.set()
+
+    async def _info(self, path: str, **kwargs: Any) -> Any:
+        raise FileNotFoundError(path)
+
+
+def test_a_storage_with_an_event_loop_gets_the_object() -> None:
+    fs = Slow(0.2)
+    attach(protocol="gs", fs=fs)
+    with open_target("gs://bucket/a.png", None, "x").writing() as sink:
+        sink.write(b"new")
+    assert fs.objects == {"bucket/a.png": b"new"}
+
+
+def test_a_storage_with_an_event_loop_is_stopped_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fs = Slow(60)
+    attach(protocol="gs", fs=fs)
+
+    def check_running() -> None:
+        if fs.begun.is_set():
+            raise KieCancelledError("stopped")
+
+    with (
+        pytest.raises(KieCancelledError),
+        open_target("gs://bucket/a.png", None, "x").writing(Unfinished(check_running)) as sink,
+    ):
+        sink.write(b"new")
+    assert fs.ended.wait(10)
+    assert fs.objects == {}
+    assert list(tmp_path.iterdir()) == []
