@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections import deque
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
@@ -122,6 +123,22 @@ class Backend(BaseSecretsBackend):
     troubles = 0
     connection: dict[str, Any] = {}
     lookups = 0
+
+    @classmethod
+    def install(cls, connection: dict[str, Any], troubles: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """
+        Let Airflow ask it.
+
+        :param connection: Fields of the connection that it knows.
+        :param troubles: How often it fails.
+        :param monkeypatch: Undoes it.
+        """
+        monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", f"{cls.__module__}.{cls.__qualname__}")
+        # From 3.3 on, Airflow keeps the backends that it has made.
+        if find_spec("airflow.sdk.configuration"):
+            monkeypatch.setattr("airflow.sdk.configuration._secrets_backend_cache", {}, raising=False)
+        for name, value in (("connection", connection), ("troubles", troubles), ("lookups", 0)):
+            monkeypatch.setattr(cls, name, value)
 
     def get_connection(self, conn_id: str, team_name: str | None = None) -> Any:
         """Give the connection."""

@@ -123,10 +123,7 @@ def test_a_denied_lookup_is_told_as_such(
 def test_a_secrets_backend_that_fails_is_waited_for(
     mode: str, trial: Trial, kie: KieSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND", f"{Backend.__module__}.{Backend.__qualname__}")
-    monkeypatch.setattr(Backend, "connection", connection_to(kie))
-    monkeypatch.setattr(Backend, "troubles", 6)
-    monkeypatch.setattr(Backend, "lookups", 0)
+    Backend.install(connection_to(kie), 6, monkeypatch)
     trial.secrets.append(kie.api_key)
     balance, error = trial.play(lambda _: wait(mode))
     judge_waiting(trial, None, balance, error)
