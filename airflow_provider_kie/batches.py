@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Any, Protocol, TypeVar
 
 from airflow_provider_kie.client.client import KieClient
@@ -75,7 +75,8 @@ def run_all(
     :return: How each ended, in the order given.
     """
     progress = Progress("batch")
-    ended: SimpleQueue[Future[RESULT]] = SimpleQueue()
+    # A SimpleQueue waits for ever where a signal handler outlasts its timeout, in Python 3.11 at least.
+    ended: Queue[Future[RESULT]] = Queue()
     numbers: dict[Future[RESULT], int] = {}
     executor = ThreadPoolExecutor(max_concurrency, thread_name_prefix="kie-transfer")
     try:
@@ -124,7 +125,7 @@ def results_of(transfers: Sequence[Transfer[RESULT]], futures: Sequence[Future[R
     return [future.result() for future in futures]
 
 
-def _next(ended: SimpleQueue[Future[RESULT]], on_wait: Callable[[], None] | None) -> Future[RESULT]:
+def _next(ended: Queue[Future[RESULT]], on_wait: Callable[[], None] | None) -> Future[RESULT]:
     while True:
         if on_wait:
             on_wait()

@@ -142,3 +142,27 @@ def test_an_exception_out_of_a_signal_handler_ends_all(session: Session, moment:
         signal.signal(signal.SIGALRM, before)
     with pytest.raises(KieCancelledError):
         session.client.check_running()
+
+
+def test_a_signal_handler_that_takes_its_time_makes_nobody_deaf(session: Session) -> None:
+    """With ``SimpleQueue.get`` a handler that outlasted the wait made it one without end."""
+    killed = []
+
+    def on_alarm(number: int, frame: FrameType | None) -> None:
+        time.sleep(2 * batches.LOOK_SECONDS)
+        killed.append(number)
+
+    def on_wait() -> None:
+        if killed:
+            raise KieCancelledError("ended")
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, batches.LOOK_SECONDS / 2)
+    began = time.monotonic()
+    try:
+        with pytest.raises(KieCancelledError):
+            run_all([Move("a", LONG)], session, max_concurrency=1, on_wait=on_wait)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began < LONG / 2
