@@ -228,11 +228,12 @@ def test_a_proxy_that_wants_a_password_says_so_to_plain_requests_too(
 
 
 @pytest.mark.parametrize("in_loop", [False, True], ids=["plain", "async"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_tunnels_sees_neither_key_nor_answer(
-    in_loop: bool, trial: Trial, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    scheme: str, in_loop: bool, trial: Trial, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = trial.host([GOOD], trusted=True, tls=_serving(certificate))
-    proxy = Proxy(api, TUNNEL)
+    proxy = Proxy(api, TUNNEL, tls=_serving(certificate) if scheme == "https" else None)
     trial.strangers.append(proxy)
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
