@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .faults.ledger import LEDGER, Ledger
+
 _home = tempfile.TemporaryDirectory(prefix="kie-tests-")
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[_name]
@@ -24,6 +26,17 @@ os.environ |= {
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEDGER] = Ledger()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[LEDGER].lost:
+        terminalreporter.section("faults")
+        for line in config.stash[LEDGER].report():
+            terminalreporter.write_line(line)
+
+
 def pytest_unconfigure() -> None:
     _home.cleanup()
 
@@ -36,6 +49,11 @@ def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(retries, "_backoff", wait_none())
     monkeypatch.setattr(retries, "_maintenance_backoff", wait_none())
+
+
+@pytest.fixture(autouse=True)
+def _short_intervals_in_the_triggerer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_kie.triggers._poll.SHORTEST_INTERVAL", 0.01)
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,8 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
     if code != 200:
         if code is None and status < 400:
             raise KieResponseError(f"{call.name}: the answer has no code: {quote(_text(body))}")
-        raise _error(call, status if code is None else code, message, headers)
+        said_by_kie = code is not None
+        raise _error(call, status if code is None else code, message, headers, said_by_kie=said_by_kie)
     if status >= 300:
         raise error_class(status, message)(
             f"{call.name}: kie.ai's answer says code 200, but the HTTP status is {status}, so something "
@@ -153,10 +154,13 @@ def _code(answer: Mapping[str, Any]) -> int | None:
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
-def _error(call: Call[Any], code: int, message: str, headers: Mapping[str, str]) -> KieError:
+def _error(
+    call: Call[Any], code: int, message: str, headers: Mapping[str, str], *, said_by_kie: bool = False
+) -> KieError:
     kind = error_class(code, message)
     said = quote(message) or "no message"
-    return kind(f"{call.name}: {said} (code {code}).", code=code, retry_after=retry_after(headers))
+    wait = retry_after(headers)
+    return kind(f"{call.name}: {said} (code {code}).", code=code, retry_after=wait, said_by_kie=said_by_kie)
 
 
 def _text(body: bytes) -> str:

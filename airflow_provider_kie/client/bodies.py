@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 import zlib
 from collections.abc import Iterator
 from itertools import cycle
@@ -15,6 +16,8 @@ from airflow_provider_kie.client.errors import KieConnectionError, KieTransferEr
 # From here on the time that the HTTP library takes for each piece counts; before, its kept connection does.
 _SOCKET_FROM = 8 * 1024 * 1024
 _PIECE = 256 * 1024
+# A piece that is not full by then goes on as it is, so that a slow transfer shows too.
+_PIECE_SECONDS = 1.0
 Piece = bytes | memoryview
 
 
@@ -56,14 +59,14 @@ def pieces_of(response: httpx.Response, length: int | None) -> Iterator[Piece]:
 
 def _gathered(response: httpx.Response) -> Iterator[bytes]:
     """Give a body in large pieces: threads that move many files at once wait for each other at every step."""
-    pieces, size = list[bytes](), 0
+    pieces, size, due = list[bytes](), 0, time.monotonic() + _PIECE_SECONDS
     try:
         for piece in response.iter_bytes():
             pieces.append(piece)
             size += len(piece)
-            if size >= _PIECE:
+            if size >= _PIECE or time.monotonic() >= due:
                 yield b"".join(pieces)
-                pieces, size = [], 0
+                pieces, size, due = [], 0, time.monotonic() + _PIECE_SECONDS
     except (httpx.RequestError, httpx.StreamError):
         # What came before the cut need not come again.
         yield b"".join(pieces)
@@ -131,9 +134,9 @@ def _from_socket(response: httpx.Response, connection: socket.socket, length: in
 
 
 def _fill(connection: socket.socket, buffer: memoryview) -> tuple[int, KieConnectionError | None]:
-    filled = 0
+    filled, due = 0, time.monotonic() + _PIECE_SECONDS
     try:
-        while filled < len(buffer):
+        while filled < len(buffer) and (not filled or time.monotonic() < due):
             count = connection.recv_into(buffer[filled:])
             if not count:
                 return filled, KieConnectionError("download: the connection was closed before the end")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager
 from types import TracebackType
@@ -40,12 +42,24 @@ class KieClient:
 
     def __init__(self, settings: KieSettings, *, connections: int = 8) -> None:
         self.settings = settings
-        options = client_options(settings, connections, ssl_context())
+        self._kept = connections
+        self._open()
+        _clients.add(self)
+
+    def _open(self) -> None:
+        options = client_options(self.settings, self._kept, ssl_context())
         with proxy_errors():
             self._http = httpx.Client(**options)
         self._connections = Connections()
         self._stopped = self._connections.stopped
         self._pace = Pace(sleep=self._stopped.wait)
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a child process: two that speak over one connection get each other's answers."""
+        if self._http.is_closed or self._stopped.is_set():
+            return
+        self._connections.leave_to_parent()
+        self._open()
 
     def send(self, call: Call[T], *, retries: Retries | None = None) -> T:
         """
@@ -186,6 +200,17 @@ class KieClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+_clients: weakref.WeakSet[KieClient] = weakref.WeakSet()
+
+
+def _leave_clients_to_parent() -> None:
+    for client in list(_clients):
+        client._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_clients_to_parent)
 
 
 class AsyncKieClient:

@@ -130,6 +130,11 @@ class Connections:
         self.stopped.set()
         self._shut()
 
+    def leave_to_parent(self) -> None:
+        """Close a child process's copies of what its parent goes on using; no other thread is there yet."""
+        for connection in list(self._sockets):
+            connection.close()
+
     def _shut(self) -> None:
         with self._lock:
             sockets = list(self._sockets)

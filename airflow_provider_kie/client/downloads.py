@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
 import httpx
-from tenacity import RetryCallState, Retrying
+from tenacity import Retrying
 
 from airflow_provider_kie.client import calls
-from airflow_provider_kie.client.answers import retry_after
 from airflow_provider_kie.client.bodies import Piece, encoding_of, pieces_of
+from airflow_provider_kie.client.calls import Call
 from airflow_provider_kie.client.client import KieClient
-from airflow_provider_kie.client.errors import (
-    KieError,
-    KieNotFoundError,
-    KieRateLimitError,
-    KieTransferError,
-    KieUnavailableError,
-    KieValidationError,
+from airflow_provider_kie.client.errors import KieError, KieTransferError, KieValidationError
+from airflow_provider_kie.client.heads import (
+    PAGES,
+    is_page_instead,
+    length_of,
+    mime_type_of,
+    refusal,
+    span_of,
+    strong_etag_of,
 )
-from airflow_provider_kie.client.hashing import Sha256
-from airflow_provider_kie.client.progress import Progress
+from airflow_provider_kie.client.progress import Progress, Tries
 from airflow_provider_kie.client.retries import Retries
-from airflow_provider_kie.client.urls import without_query
+from airflow_provider_kie.client.sinks import Sink
+from airflow_provider_kie.client.urls import file_name_of, without_query
 
 SIGN = ("auto", "always", "never")
 
@@ -93,6 +96,9 @@ def download(
     A cut transfer goes on where it stopped if the host can, and else from the start. A signed link is asked
     for right before the transfer and again when it has expired.
 
+    What was announced or is expected is compared as early as it can be. A file that does not fit is fetched
+    once more at the most.
+
     :param client: Open client; its ``max_retries`` bounds the tries that bring the transfer no further.
     :param file_url: URL of the file.
     :param sink: Empty, seekable file that the bytes are written to.
@@ -102,13 +108,16 @@ def download(
     :return: What was received; the length has been checked against the one announced.
     :raises KieValidationError: kie.ai did not generate this file, so it signs no link to it.
     :raises KieNotFoundError: The file does not exist, or no longer.
-    :raises KieTransferError: The bytes did not arrive whole, are not the expected, or the host refuses them.
+    :raises KieTransferError: The bytes did not arrive whole, are not the expected, are a page instead, or the
+        host refuses them.
     :raises KieError: Any other failure, after the last try.
+    :raises OSError: The sink has no room for them, or cannot be written.
 
     kie.ai page: https://docs.kie.ai/common-api/download-url
     """
     transfer = _Download(client, file_url, sink, signed, expected)
-    policy = client.retry_policy("download", retries=retries) | {"stop": transfer.is_exhausted}
+    policy = client.retry_policy("download", retries=retries)
+    policy["stop"] = lambda state: transfer.tries.are_over()
     received: Received = Retrying(**policy)(transfer.attempt)
     return received
 
@@ -125,6 +134,28 @@ def needs_signing(client: KieClient, file_url: str, sign: str) -> bool:
     return sign == "always" or (sign == "auto" and not client.settings.is_uploaded_file(file_url))
 
 
+def signed_link(send: Callable[[Call[str]], str], file_url: str) -> str:
+    """
+    Ask for a signed link.
+
+    :param send: Sends the call: a client's ``send`` or ``send_once``.
+    :param file_url: URL of a file that kie.ai generated.
+    :return: The link, a secret.
+    :raises KieValidationError: kie.ai did not generate this file, so it signs no link to it.
+    :raises KieError: Any other failure.
+
+    kie.ai page: https://docs.kie.ai/common-api/download-url
+    """
+    try:
+        return send(calls.get_download_url(file_url))
+    except KieValidationError as error:
+        raise KieValidationError(
+            f"{error} Only files that kie.ai generated can be signed; fetch an uploaded file by its "
+            "download_url with sign='auto' or 'never'.",
+            code=error.code,
+        ) from None
+
+
 class _Download:
     """One file's way down: what has been received so far, and the link it comes from."""
 
@@ -133,145 +164,130 @@ class _Download:
     ) -> None:
         self.client = client
         self.file_url = file_url
-        self.sink = sink
+        self.shown = without_query(file_url)
+        self.sink = Sink(sink)
         self.signed = signed
         self.expected = expected
         self.link = None if signed else file_url
-        self.progress = Progress(without_query(file_url))
-        self.furthest = 0
-        self.vain_tries = 0
+        self.progress = Progress(self.shown)
+        self.tries = Tries(client.settings.max_retries)
+        self.misfits = 0
         self._start_over()
 
-    def is_exhausted(self, state: RetryCallState) -> bool:
-        """Give up after ``max_retries`` + 1 tries in a row that came no further than those before."""
-        most = self.client.settings.max_retries
-        return not most or self.vain_tries > most
-
     def attempt(self) -> Received:
-        """Sign if need be, then receive what is missing."""
-        self.vain_tries += 1
+        """Receive what is missing, or raise an error that names the file."""
+        self.tries.begin()
+        try:
+            return self._receive()
+        except KieError as error:
+            # What breaks when the client is stopped is no failure of the host's.
+            self.client.check_running()
+            error.args = (f"{self.shown}: {error.args[0]}",)
+            raise
+
+    def _receive(self) -> Received:
         if self.link is None:
-            self.link = self._sign()
+            self.link = signed_link(self.client.send_once, self.file_url)
         with self.client.open_file(self.link, self._range_headers()) as response:
-            self._accept(response)
-            length = None if self.total is None else self.total - self.received
-            for piece in pieces_of(response, length):
+            for piece in pieces_of(response, self._accept(response)):
                 self._append(piece)
-        self._check()
+        sha256 = self._check()
         verified = (
             self.total is not None
             or "transfer-encoding" in response.headers
             or encoding_of(response) is not None
             or self.expected != NOTHING_EXPECTED
         )
-        return Received(self.received, self.sha256.hexdigest(), self.mime_type, verified)
+        return Received(self.sink.size, sha256, self.mime_type, verified)
 
     def _append(self, piece: Piece) -> None:
         self.client.check_running()
-        self.sink.write(piece)
-        self.sha256.update(piece)
-        self.received += len(piece)
-        if self.received > self.furthest:
-            self.furthest = self.received
-            self.vain_tries = 0
-        self.progress.at(self.received)
+        size = self._size()
+        if size is not None and self.sink.size + len(piece) > size:
+            raise self._misfit(f"more bytes came than the {size} that it should have")
+        self.sink.append(piece)
+        self.tries.at(self.sink.size, self.total)
+        self.progress.at(self.sink.size)
 
-    def _check(self) -> None:
-        """Compare what arrived with what was announced and what the caller expects."""
-        wrong = None
-        if self.received != (self.total if self.total is not None else self.received):
-            wrong = f"{self.received} bytes arrived of {self.total}"
-        elif self.expected.size not in (None, self.received):
-            wrong = f"{self.received} bytes arrived, not the expected {self.expected.size}"
-        elif self.expected.sha256 and self.sha256.hexdigest() != self.expected.sha256:
-            wrong = f"what arrived has the sha256 {self.sha256.hexdigest()}, not the expected one"
-        if wrong:
-            self._start_over()
-            raise KieTransferError(f"download: {wrong}")
+    def _size(self) -> int | None:
+        """Give the bytes that it has to have in the end."""
+        return self.total if self.total is not None else self.expected.size
 
-    def _sign(self) -> str:
-        try:
-            return self.client.send_once(calls.get_download_url(self.file_url))
-        except KieValidationError as error:
-            raise KieValidationError(
-                f"{error} Only files that kie.ai generated can be signed; fetch an uploaded file by its "
-                "download_url with sign='auto' or 'never'.",
-                code=error.code,
-            ) from None
+    def _check(self) -> str:
+        """Compare what arrived with what was announced and what the caller expects; give the hash."""
+        received, sha256 = self.sink.size, self.sink.sha256()
+        if self.total is not None and received < self.total:
+            raise KieTransferError(f"download: {received} bytes arrived of {self.total}")
+        if self.expected.size not in (None, received):
+            raise self._misfit(f"{received} bytes arrived, not the expected {self.expected.size}")
+        if self.expected.sha256 not in (None, sha256):
+            raise self._misfit(f"its sha256 is {sha256}, not the expected {self.expected.sha256}")
+        return sha256
+
+    def _misfit(self, wrong: str) -> KieTransferError:
+        """Start over after what is not the announced or expected file; the second time is the last."""
+        self._start_over()
+        self.misfits += 1
+        return KieTransferError(f"download: {wrong}", transient=self.misfits < 2)
 
     def _start_over(self) -> None:
-        self.received = 0
         self.etag: str | None = None
         self.mime_type: str | None = None
         self.total: int | None = None
-        self.sha256 = Sha256()
-        self.sink.seek(0)
-        self.sink.truncate()
+        self.sink.start_over()
 
     def _range_headers(self) -> dict[str, str]:
-        if self.received and self.etag:
-            return {"Range": f"bytes={self.received}-", "If-Range": self.etag}
+        if self.sink.size and self.etag:
+            return {"Range": f"bytes={self.sink.size}-", "If-Range": self.etag}
         return {}
 
-    def _accept(self, response: httpx.Response) -> None:
-        """Judge the head of a response; afterwards its body can be appended to what is there."""
+    def _accept(self, response: httpx.Response) -> int | None:
+        """Judge the head of a response; give how long the body is that can be appended to what is there."""
         if response.status_code == 206:
-            self._accept_range(response)
-            return
-        if response.status_code != 200:
+            length: int | None = self._accept_rest(response)
+        elif response.status_code == 200:
+            length = self._accept_whole(response)
+        else:
             raise self._refusal(response)
-        mime_type = _mime_type(response)
-        if self.received and mime_type == "text/html" != self.mime_type:
-            # A proxy's page is no newer version of the file; the file may still be there the next time.
-            raise KieTransferError("download: the host answered the request for the rest with a page")
-        if self.received:
-            self._start_over()
+        self.progress.total = self.total
+        if self.total is not None and self.expected.size not in (None, self.total):
+            raise self._misfit(f"{self.total} bytes are announced, not the expected {self.expected.size}")
+        if (size := self._size()) is not None:
+            self.sink.check_room(size)
+        return length
+
+    def _accept_whole(self, response: httpx.Response) -> int | None:
+        mime_type = mime_type_of(response)
+        instead_of_rest = self.sink.size and mime_type in PAGES and self.mime_type not in PAGES
+        if instead_of_rest or is_page_instead(mime_type, file_name_of(self.file_url)):
+            # A proxy's page is no version of the file; the file may still be there the next time.
+            raise KieTransferError(f"download: a page ({mime_type}) came instead of the file")
+        self._start_over()
         self.mime_type = mime_type
         if encoding_of(response) is None:
             # Neither length nor ranges of packed bytes speak of what is written.
-            self.etag = _strong_etag(response)
-            length = response.headers.get("content-length", "")
-            self.total = int(length) if length.isdecimal() else None
-        self.progress.total = self.total
+            self.etag = strong_etag_of(response)
+            self.total = length_of(response)
+        return self.total
 
-    def _accept_range(self, response: httpx.Response) -> None:
-        match = re.fullmatch(
-            r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", response.headers.get("content-range", "")
-        )
-        total = int(match[2]) if match and int(match[1]) == self.received else None
-        same_file = response.headers.get("etag", self.etag) == self.etag and total == (self.total or total)
-        if not self.received or total is None or not same_file or encoding_of(response):
+    def _accept_rest(self, response: httpx.Response) -> int:
+        span = span_of(response)
+        # Some hosts know Range but not If-Range: without the tag, this may be of another version.
+        if (
+            span is None
+            or not self._range_headers()
+            or response.headers.get("etag") != self.etag
+            or span.start != self.sink.size
+            or self.total not in (None, span.total)
+        ):
             self._start_over()
             raise KieTransferError("download: the host answered with another range than was asked for")
-        self.total = total
+        self.total = span.total
+        return span.length
 
     def _refusal(self, response: httpx.Response) -> KieError:
-        status = response.status_code
-        said = f"download: the file host answered HTTP {status}"
-        if status in (403, 410) and self.signed:
+        if response.status_code in (403, 410) and self.signed:
             self.link = None
-            return KieTransferError(f"{said}: the signed link has expired.", code=status, retry_after=0)
-        if status == 416:
+        elif response.status_code == 416:
             self._start_over()
-            return KieTransferError(f"{said}: it no longer has this range.", code=status)
-        if status in (404, 410):
-            return KieNotFoundError(
-                f"{said}: the file does not exist or has expired (uploads are kept 1 to 3 days, "
-                "generated files 14 days).",
-                code=status,
-            )
-        wait = retry_after(response.headers)
-        if status == 429:
-            return KieRateLimitError(f"{said}: too many requests.", code=status, retry_after=wait)
-        if status >= 500 or status in (408, 425):
-            return KieUnavailableError(f"{said}.", code=status, retry_after=wait)
-        return KieTransferError(f"{said}: it refuses the file.", code=status, transient=False)
-
-
-def _mime_type(response: httpx.Response) -> str | None:
-    return response.headers.get("content-type", "").partition(";")[0].strip().lower() or None
-
-
-def _strong_etag(response: httpx.Response) -> str | None:
-    etag = response.headers.get("etag", "")
-    return etag if etag.isascii() and etag.startswith('"') else None
+        return refusal(response, signed=self.signed)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 # Below this a thread costs more than it gains.
 _BESIDE_FROM = 4 * 1024 * 1024
@@ -19,6 +20,9 @@ class Sha256:
 
     A large stream is hashed by another thread while the next piece is on its way; hashlib works without the
     interpreter's lock. One batch of pieces is under way at a time, so memory stays flat and in order.
+
+    In a fork that thread is missing, and what it was working on may be locked for ever. So it works on a
+    copy, and a child begins its batch anew.
     """
 
     def __init__(self) -> None:
@@ -26,7 +30,7 @@ class Sha256:
         self._size = 0
         self._batch: list[bytes | memoryview] = []
         self._batch_size = 0
-        self._under_way: Future[None] | None = None
+        self._under_way: _UnderWay | None = None
 
     def update(self, piece: bytes | memoryview) -> None:
         """
@@ -42,7 +46,9 @@ class Sha256:
         self._batch_size += len(piece)
         if self._batch_size >= _HAND_OVER_FROM or isinstance(piece, memoryview):
             self._wait()
-            self._under_way = _threads().submit(self._update_all, self._take_batch())
+            batch, threads = self._take_batch(), _threads()
+            hashed = threads.submit(_hash_on, self._hash.copy(), batch)
+            self._under_way = _UnderWay(batch, threads, hashed)
 
     def hexdigest(self) -> str:
         """
@@ -51,23 +57,41 @@ class Sha256:
         :return: Hexadecimal.
         """
         self._wait()
-        self._update_all(self._take_batch())
-        return self._hash.hexdigest()
+        return _hash_on(self._hash, self._take_batch()).hexdigest()
 
     def _take_batch(self) -> list[bytes | memoryview]:
         batch, self._batch, self._batch_size = self._batch, [], 0
         return batch
 
-    def _update_all(self, batch: list[bytes | memoryview]) -> None:
-        for piece in batch:
-            self._hash.update(piece)
-
     def _wait(self) -> None:
-        if self._under_way is not None:
-            self._under_way.result()
-            self._under_way = None
+        if self._under_way is None:
+            return
+        if self._under_way.threads is _threads():
+            self._hash = self._under_way.hashed.result()
+        else:
+            self._hash = _hash_on(self._hash, self._under_way.batch)
+        self._under_way = None
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    """A batch that another thread hashes; the threads tell whether they are of this process."""
+
+    batch: list[bytes | memoryview]
+    threads: ThreadPoolExecutor
+    hashed: Future[hashlib._Hash]
+
+
+def _hash_on(hash_: hashlib._Hash, batch: list[bytes | memoryview]) -> hashlib._Hash:
+    for piece in batch:
+        hash_.update(piece)
+    return hash_
 
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="kie-sha256")
+
+
+# A child has none of its parent's threads; what it gives to them is never done.
+os.register_at_fork(after_in_child=_threads.cache_clear)

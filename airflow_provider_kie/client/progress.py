@@ -1,4 +1,4 @@
-"""How far a transfer is, in the log, at steps that a reader of the log wants."""
+"""How far a transfer is: in the log, at steps that a reader of it wants, and whether it gets any further."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ log = logging.getLogger(__name__)
 
 FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 60.0
+# What a try has to bring so that those before it are forgotten: this, or a twentieth of a smaller file.
+RENEWING_BYTES = 256 * 1024
 
 
 class Progress:
@@ -36,14 +38,14 @@ class Progress:
             return
         rate = done / (time.monotonic() - self.started)
         if not self.total or not rate:
-            log.info("%s: %.1f MB, %.1f MB/s", self.what, done / 1e6, rate / 1e6)
+            log.info("%s: %s, %s/s", self.what, _shown(done), _shown(rate))
             return
         log.info(
-            "%s: %d %% of %.1f MB, %.1f MB/s, %d s left",
+            "%s: %d %% of %s, %s/s, %d s left",
             self.what,
             100 * done // self.total,
-            self.total / 1e6,
-            rate / 1e6,
+            _shown(self.total),
+            _shown(rate),
             (self.total - done) / rate,
         )
 
@@ -64,3 +66,41 @@ class Progress:
         self._step = min(2 * self._step, LONGEST_SECONDS)
         self._next = now + self._step
         return True
+
+
+class Tries:
+    """
+    Counts the tries that bring a transfer no further.
+
+    :param most: How many in a row there may be after the first; 0 for a single try, whatever it brings.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._vain = 0
+        self._renewed_at = 0
+
+    def begin(self) -> None:
+        """Count a try."""
+        self._vain += 1
+
+    def at(self, done: int, total: int | None) -> None:
+        """
+        Note how far it is.
+
+        :param done: Bytes so far.
+        :param total: Bytes in all, None if unknown.
+        """
+        # A byte for each try would keep a transfer alive for months.
+        step = RENEWING_BYTES if total is None else min(RENEWING_BYTES, max(1, total / 20))
+        if done >= self._renewed_at + step:
+            self._renewed_at = done
+            self._vain = 0
+
+    def are_over(self) -> bool:
+        """Tell whether to give up."""
+        return not self._most or self._vain > self._most
+
+
+def _shown(size: float) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size:.0f} B"

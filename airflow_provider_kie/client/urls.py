@@ -101,9 +101,23 @@ def file_name_of(url: str) -> str:
     """
     last = unquote(urlsplit(url).path.rpartition("/")[2])
     safe = re.sub(r"[\x00-\x1f\x7f-\x9f/\\]+", "_", last).lstrip(". ").rstrip()
-    if len(safe.encode()) > NAME_LIMIT:
-        suffix = PurePosixPath(safe).suffix
-        suffix = suffix if len(suffix.encode()) < NAME_LIMIT // 2 else ""
-        room = NAME_LIMIT - len(suffix.encode())
-        safe = safe.removesuffix(suffix).encode()[:room].decode(errors="ignore") + suffix
-    return safe.rstrip() or "file"
+    return _shortened(safe).rstrip() or "file"
+
+
+def numbered_name(name: str, number: int) -> str:
+    """
+    Put a number into a file name.
+
+    :param name: File name.
+    :param number: The number.
+    :return: Such as ``a-2.png``, at most 255 bytes with the extension kept.
+    """
+    return _shortened(name, f"-{number}")
+
+
+def _shortened(name: str, mark: str = "") -> str:
+    """Put a mark before the extension, and cut what is before it so that file systems take the name."""
+    suffix = PurePosixPath(name).suffix
+    suffix = suffix if len(suffix.encode()) < NAME_LIMIT // 2 else ""
+    room = NAME_LIMIT - len((mark + suffix).encode())
+    return name.removesuffix(suffix).encode()[:room].decode(errors="ignore") + mark + suffix

@@ -47,6 +47,7 @@ class Reply:
     :param sent: How many bytes of the body go out before ``then``, as they are on the wire; None for all.
     :param then: How it ends: ``drain`` reads what the client still sends.
     :param drip: Seconds between pieces of the body.
+    :param at_once: Bytes of each of these.
     :param endless: The body is repeated until the client leaves.
     :param read: How much of the request's body is read before the answer; None for all.
     :param meanwhile: After how many bytes of the upload's or the answer's body the trial's mishap happens.
@@ -64,6 +65,7 @@ class Reply:
     sent: int | None = None
     then: Literal["close", "reset", "silence", "drain"] = "close"
     drip: float = 0.0
+    at_once: int = SEND_AT_ONCE
     endless: bool = False
     read: int | None = None
     meanwhile: int | None = None
@@ -122,6 +124,8 @@ class Server:
         self.tls = tls
         self.requests: list[Request] = []
         self.arrived = threading.Semaphore(0)
+        # Bytes of endless bodies, those that nobody has read from the kernel yet among them.
+        self.sent = 0
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -228,7 +232,8 @@ class Server:
             body = body[reply.meanwhile :]
         while reply.endless and not self._over.is_set():
             connection.sendall(body)
-        size = SEND_AT_ONCE if reply.drip else len(body) or 1
+            self.sent += len(body)
+        size = reply.at_once if reply.drip else len(body) or 1
         for start in range(0, len(body), size):
             connection.sendall(body[start : start + size])
             time.sleep(reply.drip)

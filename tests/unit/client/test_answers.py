@@ -84,6 +84,26 @@ def test_the_code_in_the_body_goes_before_the_status(
     assert f"credits: {message} (code {code})" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"code": 401, "msg": UNAUTHORIZED}, 200, True),
+        ({"code": "433", "msg": "cap"}, 433, True),
+        ({"code": 500, "msg": "down"}, 200, True),
+        ({"code": 200, "msg": "ok", "data": 1}, 401, False),
+        ({"error": "Unauthorized"}, 401, False),
+        ({}, 401, False),
+        (b"<html>401</html>", 401, False),
+        (b"", 404, False),
+        (b"<html>502</html>", 502, False),
+        (b"", 302, False),
+        ({"code": 200, "data": None}, 200, False),
+    ],
+)
+def test_an_error_tells_whether_kie_ai_itself_said_it(body: Any, status: int, said: bool) -> None:
+    assert error_of(body, status).said_by_kie is said
+
+
 def test_a_code_as_text_is_a_code() -> None:
     assert type(error_of({"code": "429", "msg": "slow"})) is KieRateLimitError
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
 import json
 import logging
+import os
 import secrets
 import socket
 import threading
@@ -19,7 +21,14 @@ from typing import Any, BinaryIO
 import pytest
 
 from airflow_provider_kie.client.client import KieClient
-from airflow_provider_kie.client.downloads import SIGN, Received, download, needs_signing
+from airflow_provider_kie.client.downloads import (
+    NOTHING_EXPECTED,
+    SIGN,
+    Expected,
+    Received,
+    download,
+    needs_signing,
+)
 from airflow_provider_kie.client.errors import (
     KieAuthError,
     KieConnectionError,
@@ -36,6 +45,7 @@ from airflow_provider_kie.simulator import KieSimulator
 CONTENT = bytes(range(256)) * 4
 OTHER = bytes(reversed(range(256))) * 4
 HALF = len(CONTENT) // 2
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 TAG = '"v1"'
 GENERATED = "https://tempfile.aiquickdraw.com/a.png"
 
@@ -133,12 +143,19 @@ def whole(content: bytes = CONTENT, **headers: str | None) -> bytes:
 
 
 def fetch(
-    host: Host, *, signed: bool = False, sink: BinaryIO | None = None, **settings: Any
+    host: Host,
+    *,
+    signed: bool = False,
+    sink: BinaryIO | None = None,
+    name: str = "a.png",
+    expected: Expected = NOTHING_EXPECTED,
+    **settings: Any,
 ) -> tuple[bytes, Received]:
     sink = io.BytesIO() if sink is None else sink
     options = {"api_key": "a-key", "base_url": host.url, "timeout": 5.0, **settings}
+    url = GENERATED if signed else f"{host.url}/{name}?X-Amz-Signature=s3cret"
     with KieClient(KieSettings(**options)) as client:
-        received = download(client, GENERATED if signed else f"{host.url}/a.png", sink, signed=signed)
+        received = download(client, url, sink, signed=signed, expected=expected)
     sink.seek(0)
     return sink.read(), received
 
@@ -247,8 +264,13 @@ def test_a_file_that_shrank_meanwhile_leaves_nothing_of_its_old_self() -> None:
         rest(content=OTHER, ETag='"v2"'),
         rest(content=OTHER + b"more"),
         rest(content=OTHER + b"more", ETag='"v2"'),
+        rest(content=OTHER, ETag=None),
+        rest(content=OTHER, ETag="v1"),
+        rest(content=OTHER, ETag='"V1"'),
+        rest(content=OTHER, ETag='W/"v1"'),
+        rest(content=OTHER, ETag='"v1", "v2"'),
     ],
-    ids=["other-tag", "other-length", "other-both"],
+    ids=["other-tag", "other-length", "other-both", "no-tag", "unquoted", "other-case", "weak", "two-tags"],
 )
 def test_two_versions_of_a_file_are_never_joined(other: bytes) -> None:
     # A host, or a cache before it, that knows Range but not If-Range.
@@ -268,8 +290,15 @@ def test_two_versions_of_a_file_are_never_joined(other: bytes) -> None:
         f"bytes */{len(CONTENT)}",
         f"items {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}",
         f"bytes {HALF}-{len(CONTENT) - 1}/{'9' * 5000}",
+        f"bytes {HALF}-{len(CONTENT) - 2}/{len(CONTENT)}",
+        f"bytes {HALF}-{len(CONTENT)}/{len(CONTENT)}",
+        f"bytes {HALF}-{HALF - 1}/{len(CONTENT)}",
+        f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}, bytes 0-1/{len(CONTENT)}",
     ],
-    ids=["missing", "empty", "nonsense", "start", "overlap", "no-total", "no-range", "other-unit", "huge"],
+    ids=[
+        *("missing", "empty", "nonsense", "start", "overlap", "no-total", "no-range", "other-unit", "huge"),
+        *("shorter-than-length", "beyond-the-end", "backwards", "two-ranges"),
+    ],
 )
 def test_another_range_than_was_asked_for_begins_anew(content_range: str | None) -> None:
     with serve(cut(), rest(Content_Range=content_range), whole()) as host:
@@ -277,9 +306,30 @@ def test_another_range_than_was_asked_for_begins_anew(content_range: str | None)
         assert host.ranges() == [None, f"bytes={HALF}-", None]
 
 
+def test_several_parts_in_one_are_not_taken_for_the_rest() -> None:
+    with serve(cut(), rest(Content_Type="multipart/byteranges; boundary=x"), whole()) as host:
+        assert fetch(host) == received_of(CONTENT)
+
+
 def test_a_part_that_nobody_asked_for_is_not_taken_for_the_whole() -> None:
     with serve(rest(), rest(0), whole()) as host:
         assert fetch(host) == received_of(CONTENT)
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"v1"'])
+def test_a_part_that_nobody_asked_for_is_not_taken_for_the_rest(etag: str | None) -> None:
+    with serve(cut(ETag=etag), rest(content=OTHER, ETag=etag), whole()) as host:
+        assert fetch(host) == received_of(CONTENT)
+        assert host.ranges() == [None, None, None]
+
+
+def test_what_was_told_of_a_version_is_forgotten_with_it() -> None:
+    # The second answer is of another version, packed and cut: the first one's tag is not of its bytes.
+    packed = gzip.compress(secrets.token_bytes(4096))
+    second = wire(packed[:2000], Content_Length=str(len(packed)), Content_Encoding="gzip", ETag='"v2"')
+    with serve(cut(0), second, whole()) as host:
+        assert fetch(host) == received_of(CONTENT)
+        assert host.ranges() == [None, None, None]
 
 
 def test_a_part_that_ends_early_is_not_taken_for_the_rest() -> None:
@@ -287,8 +337,17 @@ def test_a_part_that_ends_early_is_not_taken_for_the_rest() -> None:
         CONTENT[HALF:-1],
         "206 Partial Content",
         Content_Range=f"bytes {HALF}-{len(CONTENT) - 2}/{len(CONTENT)}",
+        ETag=TAG,
     )
-    with serve(cut(), short, whole()) as host:
+    with serve(cut(), short, rest(len(CONTENT) - 1)) as host:
+        assert fetch(host) == received_of(CONTENT)
+
+
+def test_a_chunked_rest_that_does_not_end_is_not_taken_for_the_rest() -> None:
+    body = f"{len(CONTENT):x}\r\n".encode() + CONTENT + b"\r\n0\r\n\r\n"
+    span = f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}"
+    headers = {"Content_Length": None, "Transfer_Encoding": "chunked", "ETag": TAG, "Content_Range": span}
+    with serve(cut(), wire(body, "206 Partial Content", **headers), whole()) as host:
         assert fetch(host) == received_of(CONTENT)
 
 
@@ -312,11 +371,22 @@ def test_a_transfer_that_never_arrives_whole_is_an_error_after_the_last_try() ->
         assert len(host.requests) == 4
 
 
-def test_a_transfer_that_gets_on_a_little_each_time_has_all_the_tries_it_needs() -> None:
-    parts = [cut(1)] + [rest(at)[: -(len(CONTENT) - at - 1)] for at in range(1, 9)] + [rest(9)]
-    with serve(*parts) as host:
+def slices(size: int, count: int) -> list[bytes]:
+    """Bring so many bytes at a time, so often."""
+    return [cut(size)] + [rest(at)[: -(len(CONTENT) - at - size)] for at in range(size, size * count, size)]
+
+
+def test_a_transfer_that_brings_a_twentieth_each_time_has_all_the_tries_it_needs() -> None:
+    size = len(CONTENT) // 20 + 1
+    with serve(*slices(size, 9), rest(9 * size)) as host:
         assert fetch(host, max_retries=1) == received_of(CONTENT)
-        assert host.ranges() == [None, *(f"bytes={at}-" for at in range(1, 10))]
+        assert host.ranges() == [None, *(f"bytes={at * size}-" for at in range(1, 10))]
+
+
+def test_a_transfer_that_brings_a_byte_each_time_is_given_up() -> None:
+    with serve(*slices(1, 20)) as host:
+        failure(host, max_retries=4)
+        assert host.ranges() == [None, *(f"bytes={at}-" for at in range(1, 5))]
 
 
 def test_a_host_that_cannot_be_reached_is_a_connection_error() -> None:
@@ -409,6 +479,93 @@ def test_a_page_of_an_error_is_never_taken_for_the_file() -> None:
         sink = io.BytesIO()
         failure(host, sink=sink)
         assert sink.getvalue() == b""
+
+
+@pytest.mark.parametrize("name", ["movie.mp4", "a.png", "data.json", "a.zip", "text.txt", "A%20B.MP4"])
+@pytest.mark.parametrize("mime_type", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
+def test_a_page_is_not_stored_as_media_or_data(name: str, mime_type: str) -> None:
+    page = whole(b"<html>Sorry</html>", Content_Type=mime_type)
+    with serve(page, whole(), *[page] * 9) as host:
+        assert fetch(host, name=name) == received_of(CONTENT)
+        sink = io.BytesIO()
+        error = failure(host, name=name, sink=sink, max_retries=2)
+        assert (type(error), error.transient) == (KieTransferError, True)
+        assert "a page (" in str(error)
+        assert sink.getvalue() == b""
+        assert len(host.requests) == 5
+
+
+@pytest.mark.parametrize("name", ["a.html", "a.htm", "a", "", "a.unheardof", "v1.2"])
+def test_what_may_be_a_page_is_stored(name: str) -> None:
+    with serve(whole(Content_Type="text/html")) as host:
+        assert fetch(host, name=name) == received_of(CONTENT, "text/html")
+
+
+def test_a_page_instead_of_the_rest_leaves_what_is_there() -> None:
+    page = whole(b"<html>Sorry</html>", Content_Type="text/html")
+    with serve(cut(), page, rest()) as host:
+        assert fetch(host, name="a") == received_of(CONTENT)
+        assert host.ranges() == [None, f"bytes={HALF}-", f"bytes={HALF}-"]
+
+
+def test_a_file_that_has_no_room_is_refused_before_a_byte_is_written(tmp_path: Path) -> None:
+    with serve(whole(Content_Length=str(10**17))) as host, (tmp_path / "a").open("w+b") as sink:
+        with pytest.raises(OSError, match=f"needs {10**17} bytes, [0-9]+ are free") as caught:
+            fetch(host, sink=sink)
+        assert caught.value.errno == errno.ENOSPC
+        assert sink.seek(0, io.SEEK_END) == 0
+        assert len(host.requests) == 1
+
+
+def test_an_expected_size_needs_room_too(tmp_path: Path) -> None:
+    with serve(whole(Content_Length=None)) as host, (tmp_path / "a").open("w+b") as sink:
+        with pytest.raises(OSError, match=f"needs {10**17} bytes"):
+            fetch(host, sink=sink, expected=Expected(size=10**17))
+        assert sink.seek(0, io.SEEK_END) == 0
+
+
+@dataclass
+class Disk:
+    """A disk with so many bytes, of which its files have none but the one that is written."""
+
+    size: int
+    used: int = 0
+
+    def statvfs(self, descriptor: int) -> os.statvfs_result:
+        free = self.size - max(self.used, os.fstat(descriptor).st_size)
+        return os.statvfs_result((1, 1, self.size, free, free, 0, 0, 0, 0, 255))
+
+
+@pytest.mark.parametrize(
+    ("answers", "size", "fits"),
+    [
+        ((whole(),), len(CONTENT), True),
+        ((whole(),), len(CONTENT) - 1, False),
+        ((cut(), rest()), len(CONTENT), True),
+        ((cut(), whole()), len(CONTENT), True),
+        ((cut(), whole(OTHER * 2, ETag='"v2"')), len(CONTENT), False),
+        ((whole(),), 0, True),
+    ],
+    ids=["fits", "does-not", "rest-fits", "fits-again", "new-version-does-not", "unknown"],
+)
+def test_only_what_is_missing_needs_room(
+    answers: tuple[bytes, ...], size: int, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fstatvfs", Disk(size).statvfs)
+    with serve(*answers) as host, (tmp_path / "a").open("w+b") as sink:
+        if fits:
+            assert fetch(host, sink=sink) == received_of(CONTENT)
+        else:
+            with pytest.raises(OSError, match="no room"):
+                fetch(host, sink=sink)
+
+
+def test_a_disk_that_frees_late_has_room_for_what_starts_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fstatvfs", Disk(len(CONTENT), used=HALF).statvfs)
+    with serve(cut(Content_Length=None), whole()) as host, (tmp_path / "a").open("w+b") as sink:
+        assert fetch(host, sink=sink, expected=Expected(sha256=SHA256)) == received_of(CONTENT)
 
 
 def test_a_full_disk_is_not_tried_again() -> None:
@@ -516,6 +673,44 @@ def test_the_signed_link_is_in_no_message_and_no_log(answer: bytes, caplog: pyte
             error = error.__cause__ or error.__context__
     assert "s3cret" not in caplog.text
     assert "a-key" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        wire(b"", "404 Not Found"),
+        wire(b"", "410 Gone"),
+        wire(b"", "403 Forbidden"),
+        wire(b"", "500 Internal Server Error"),
+        wire(b"", "302 Found", Location="http://[::1/?s3cret"),
+        cut(),
+        b"",
+        rest(),
+        whole(b"no gzip", Content_Encoding="gzip"),
+        whole(Content_Encoding="br"),
+        whole(b"<html>", Content_Type="text/html"),
+        whole(OTHER),
+    ],
+)
+def test_an_error_names_the_file(answer: bytes) -> None:
+    with serve(answer, answer) as host:
+        error = failure(host, max_retries=1, expected=Expected(sha256=SHA256))
+        assert str(error).startswith(f"{host.url}/a.png: ")
+        assert "s3cret" not in str(error)
+
+
+def test_an_error_of_a_signed_link_names_the_file_and_not_the_link(caplog: pytest.LogCaptureFixture) -> None:
+    for answer in (
+        wire(b"", "404 Not Found"),
+        wire(b"", "410 Gone"),
+        wire(b'{"code":422,"msg":"url is wrong"}'),
+    ):
+        with serve() as host:
+            host.answers += [answer] if b"422" in answer else [host.sign(), answer] * 2
+            error = failure(host, signed=True, max_retries=1)
+            assert str(error).startswith(f"{GENERATED}: ")
+            assert "s3cret" not in str(error)
+    assert f"download failed; retry 1 of 1 in 0.0 s: {GENERATED}: download: the file host" in caplog.text
 
 
 def test_retries_are_at_most_as_many_as_configured_and_logged() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseHook
 
-from airflow_provider_kie.client.errors import KieConfigError
+from airflow_provider_kie.client.errors import KieConfigError, KieConnectionNotFoundError
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.hooks.settings import settings_of
@@ -164,6 +164,48 @@ def test_an_extra_that_is_no_json_object_is_an_error(extra: str) -> None:
 def test_a_missing_connection_says_how_to_make_one() -> None:
     with pytest.raises(KieConfigError, match=r"'kie_prod' does not exist.*AIRFLOW_CONN_KIE_PROD="):
         KieHook("kie_prod").get_conn()
+
+
+class Vault:
+    """A lookup that fails in a way of its own."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def get(self, *_: Any) -> Any:
+        raise self.error
+
+    async def aget(self, *_: Any) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError("Access denied for 'kie_b'"), "(PermissionError: Access denied for 'kie_b')"),
+        (EOFError("Request socket closed"), "(EOFError: Request socket closed)"),
+        (OSError("cannot reach https://vault/?token=s3cret"), "(OSError: cannot reach https://...)"),
+        (RuntimeError("a\nb" * 900), "(RuntimeError: a ba b"),
+    ],
+)
+async def test_a_lookup_that_fails_otherwise_tells_why(
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(error)
+    monkeypatch.setattr(KieHook, "get_connection", vault.get)
+    monkeypatch.setattr("airflow_provider_kie.hooks.kie.aget_connection", vault.aget)
+    hook = KieHook("kie_b")
+    with pytest.raises(KieConnectionNotFoundError) as caught:
+        hook.get_conn()
+    with pytest.raises(KieConnectionNotFoundError) as caught_on_a_loop:
+        await hook.aget_conn()
+    for found in (caught.value, caught_on_a_loop.value):
+        assert f"'kie_b' does not exist, or Airflow could not look it up just now {reason}" in str(found)
+        assert found.__cause__ is error
+        assert found.transient
+    assert len(str(caught.value)) < 700
+    assert "s3cret" not in str(caught.value)
+    assert hook.test_connection() == (False, str(caught.value))
 
 
 async def test_a_missing_connection_says_so_on_an_event_loop_too() -> None:
