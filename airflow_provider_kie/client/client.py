@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, read_answer, unpack
 from airflow_provider_kie.client.calls import Call
-from airflow_provider_kie.client.connections import Connections, out_of_time, within
+from airflow_provider_kie.client.connections import Connections, closed_at_the_end, out_of_time, within
 from airflow_provider_kie.client.environment import proxy_errors, ssl_context
 from airflow_provider_kie.client.errors import KieCancelledError, KieResponseError, KieTransferError
 from airflow_provider_kie.client.failures import connection_errors, proxy_refusal
@@ -252,6 +252,7 @@ class AsyncKieClient:
             try:
                 async with (
                     asyncio.timeout(seconds),
+                    closed_at_the_end(request),
                     aclosing(await self._http.send(request, stream=True)) as response,
                 ):
                     packed, body = is_packed(call, response.headers), bytearray()

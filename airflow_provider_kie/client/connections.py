@@ -6,8 +6,8 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,28 @@ class Connections:
             with suppress(OSError):
                 # Not SSLSocket's own, which would take the TLS state from under the thread that reads.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+@asynccontextmanager
+async def closed_at_the_end(request: httpx.Request) -> AsyncIterator[None]:
+    """
+    Close the connection that a request on an event loop makes, whatever becomes of the request.
+
+    :param request: The request; it gets httpx's ``trace`` extension.
+    """
+    opened: list[httpcore.AsyncNetworkStream] = []
+
+    async def trace(event: str, info: dict[str, Any]) -> None:
+        if event.endswith(".connect_tcp.complete"):
+            opened.append(info["return_value"])
+
+    request.extensions["trace"] = trace
+    try:
+        yield
+    finally:
+        # httpcore leaves one open that is cancelled within TLS's handshake.
+        for stream in opened:
+            await stream.aclose()
 
 
 def _watch(stream: httpcore.NetworkStream) -> None:

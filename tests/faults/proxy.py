@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 
 from .server import Reply, Request, Server
 
@@ -17,11 +18,12 @@ class Proxy(Server):
 
     :param host: Where all tunnels lead.
     :param script: What it does with one connection after the other.
+    :param tls: Is asked over https if given.
     """
 
-    def __init__(self, host: Server, *script: Reply) -> None:
+    def __init__(self, host: Server, *script: Reply, tls: ssl.SSLContext | None = None) -> None:
         self._host = host
-        super().__init__(script)
+        super().__init__(script, tls=tls)
 
     def _answer(self, connection: socket.socket, request: Request, reply: Reply) -> None:
         if reply is not TUNNEL:
