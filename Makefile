@@ -18,7 +18,7 @@ checks: lint types test-$(LATEST) test-$(OLDEST) docs docs-example
 
 # The whole fault suite, with every repetition; `make test` runs a small part of it.
 faults: .venv-$(LATEST)/installed
-	KIE_FAULTS=full $(BIN)/python -m pytest tests/faults tests/properties
+	KIE_FAULTS=full $(BIN)/python -m pytest tests/faults tests/properties tests/runner
 
 # Side by side with what users would pick instead; see benchmarks/README.md for what it needs.
 bench: .venv-$(LATEST)/installed

@@ -9,8 +9,12 @@ if TYPE_CHECKING:
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
+        AirflowRescheduleException,
+        AirflowRuntimeError,
         AirflowSensorTimeout,
         AirflowSkipException,
+        TaskDeferralError,
+        TaskDeferralTimeout,
     )
 
     NO_SUCH_CONNECTION: tuple[type[Exception], ...] = (AirflowNotFoundException,)
@@ -20,8 +24,12 @@ else:
         from airflow.sdk.exceptions import (
             AirflowFailException,
             AirflowNotFoundException,
+            AirflowRescheduleException,
+            AirflowRuntimeError,
             AirflowSensorTimeout,
             AirflowSkipException,
+            TaskDeferralError,
+            TaskDeferralTimeout,
         )
 
         NO_SUCH_CONNECTION = (AirflowNotFoundException,)
@@ -30,10 +38,14 @@ else:
         from airflow.exceptions import (
             AirflowFailException,
             AirflowNotFoundException,
+            AirflowRescheduleException,
             AirflowSensorTimeout,
             AirflowSkipException,
+            TaskDeferralError,
+            TaskDeferralTimeout,
         )
         from airflow.providers.standard.operators.branch import BaseBranchOperator
+        from airflow.sdk.exceptions import AirflowRuntimeError
 
         # Outside a task, 3.1 looks for a supervisor to ask, and trips over its own import.
         NO_SUCH_CONNECTION = (AirflowNotFoundException, ImportError)
@@ -43,7 +55,7 @@ def get_stats() -> Any:
     """
     Get Airflow's metrics.
 
-    :return: What has ``incr`` and ``timing``.
+    :return: What has ``incr``, ``gauge`` and ``timing``.
     """
     try:
         from airflow.sdk.observability.stats import Stats
@@ -72,9 +84,13 @@ async def aget_connection(conn_id: str) -> Connection:
 __all__ = [
     "NO_SUCH_CONNECTION",
     "AirflowFailException",
+    "AirflowRescheduleException",
+    "AirflowRuntimeError",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseBranchOperator",
+    "TaskDeferralError",
+    "TaskDeferralTimeout",
     "aget_connection",
     "conf",
     "get_stats",

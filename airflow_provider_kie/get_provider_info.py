@@ -60,7 +60,7 @@ _CONNECTION_FIELDS = {
     },
     "timeout": {
         "label": "Timeout",
-        "description": "Seconds of silence after which a request is given up; 60 if empty.",
+        "description": "Seconds of silence, or of a whole call without a file, at the most; 60 if empty.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "max_retries": {
@@ -72,5 +72,10 @@ _CONNECTION_FIELDS = {
         "label": "Upload retention (hours)",
         "description": "How long kie.ai keeps uploads; 24 if empty. Some of its documents say 72.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "uploaded_files_host": {
+        "label": "Uploaded files' host",
+        "description": "Host that serves uploaded files; tempfile.redpandaai.co if empty.",
+        "schema": {"type": ["string", "null"]},
     },
 }

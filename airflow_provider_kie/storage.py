@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import stat
-import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from airflow_provider_kie import object_stores
+from airflow_provider_kie.local_files import (
+    SPOOL_ADVICE,
+    Unfinished,
+    naming_a_full_disk,
+    replacing,
+    spooling,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -22,14 +30,22 @@ if TYPE_CHECKING:
 
     Location = str | os.PathLike[str] | ObjectStoragePath
 
-_parts: set[Path] = set()
+__all__ = [
+    "LocalSource",
+    "LocalTarget",
+    "ObjectSource",
+    "ObjectTarget",
+    "Unfinished",
+    "open_source",
+    "open_target",
+]
+
+log = logging.getLogger(__name__)
+
 # What file systems call the thing that changes when a file does.
 _VERSION_KEYS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
-# Stores that show an object when the last byte of its upload has arrived, and never before. Elsewhere an
-# upload gets a name of its own first.
-_WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"})
-# s3fs would hold ten parts of 50 MB in memory at a time.
-_S3_OPTIONS = {"chunksize": 8 * 1024 * 1024, "max_concurrency": 1}
+# s3fs would read 50 MB ahead, and hold them twice.
+_READ_AHEAD_BYTES = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,8 @@ class ObjectSource:
         return self.path.name
 
     def open(self) -> AbstractContextManager[Readable]:
-        return cast("AbstractContextManager[Readable]", self.path.open("rb"))
+        opened = self.path.open("rb", block_size=_READ_AHEAD_BYTES)
+        return cast("AbstractContextManager[Readable]", opened)
 
     def __str__(self) -> str:
         return self.shown
@@ -103,25 +120,18 @@ class LocalTarget:
         except FileNotFoundError:
             return None
 
-    @contextmanager
-    def writing(self) -> Iterator[BinaryIO]:
+    def writing(self, unfinished: Unfinished | None = None) -> AbstractContextManager[BinaryIO]:
         """
         Write beside the target, under a name of its own, and put it in place when all went well.
 
-        A reader of the target sees the old file or the whole new one, after a kill too.
+        A reader of the target sees the old file or the whole new one, after a kill or a power cut too. A link
+        is followed, and a file that is replaced keeps its mode.
+
+        :param unfinished: Where the temporary file is noted, and what says whether to go on.
+        :return: A context manager that gives the file to write to.
+        :raises OSError: It cannot be written; what was there still is.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.parent / _part_name()
-        _parts.add(part)
-        try:
-            with part.open("xb") as file:
-                yield file
-            part.replace(self.path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        finally:
-            _parts.discard(part)
+        return replacing(self.path, unfinished or Unfinished())
 
     def __str__(self) -> str:
         return str(self.path)
@@ -142,46 +152,25 @@ class ObjectTarget:
             return None
 
     @contextmanager
-    def writing(self) -> Iterator[BinaryIO]:
+    def writing(self, unfinished: Unfinished | None = None) -> Iterator[BinaryIO]:
         """
         Write to a local temporary file and hand it to the storage when it is whole.
 
         Writing straight to the object would publish what was written so far when something fails.
+
+        :param unfinished: Where the temporary file is noted, and what says whether to go on.
+        :return: A context manager that gives the file to write to.
+        :raises OSError: The temporary file cannot be written, or the storage refuses it.
         """
-        with tempfile.NamedTemporaryFile(prefix="kie-", suffix=".part") as spool:
-            yield cast("BinaryIO", spool)
-            spool.flush()
-            _publish(spool.name, self.path)
+        unfinished = unfinished or Unfinished()
+        with spooling(unfinished) as spool:
+            with naming_a_full_disk(spool.parent, SPOOL_ADVICE), spool.open("wb") as file:
+                yield file
+            unfinished.check_running()
+            object_stores.hand_over(spool, self.path, unfinished.check_running)
 
     def __str__(self) -> str:
         return self.shown
-
-
-def discard_parts() -> None:
-    """Remove the unfinished files of threads that hang, before the process ends."""
-    for part in list(_parts):
-        part.unlink(missing_ok=True)
-
-
-def _publish(spool: str, path: ObjectStoragePath) -> None:
-    if path.protocol in _WHOLE_OR_NOTHING:
-        path.fs.put_file(spool, path.path, **(_S3_OPTIONS if path.protocol in ("s3", "s3a") else {}))
-        return
-    folder = path.path.rpartition("/")[0]
-    part = f"{folder}/{_part_name()}"
-    path.fs.makedirs(folder, exist_ok=True)
-    try:
-        path.fs.put_file(spool, part)
-        path.fs.mv(part, path.path)
-    except BaseException:
-        # What went wrong first is what matters, even if the storage cannot be cleaned up either.
-        with contextlib.suppress(Exception):
-            path.fs.rm_file(part)
-        raise
-
-
-def _part_name() -> str:
-    return f".kie-{uuid.uuid4().hex}.part"
 
 
 def open_target(
@@ -203,49 +192,57 @@ def open_target(
     is_folder = is_folder or shown.endswith("/")
     path = _locate(destination, conn_id)
     if isinstance(path, Path):
-        path = path / default_name if is_folder or path.is_dir() else path
+        is_folder = is_folder or path.is_dir()
+        path = path / default_name if is_folder else path
         if path.exists() and not path.is_file():
             raise FileExistsError(f"{path} is there and no regular file; it is not replaced")
+        _warn_of_a_lost_slash(destination, default_name, is_folder or path.exists())
         return LocalTarget(path)
     # Listings are cached per process, and others write to the same storage.
     path.fs.invalidate_cache()
-    if is_folder or path.fs.isdir(path.path):
+    object_stores.check_bucket(path)
+    is_folder = is_folder or object_stores.is_folder(path)
+    _warn_of_a_lost_slash(destination, default_name, is_folder)
+    if is_folder:
         return ObjectTarget(path / default_name, f"{shown.rstrip('/')}/{default_name}")
     return ObjectTarget(path, shown)
+
+
+def _warn_of_a_lost_slash(destination: Location, default_name: str, is_known: bool) -> None:
+    if is_known or isinstance(destination, str):
+        return
+    if PurePosixPath(default_name).suffix and not PurePosixPath(str(destination)).suffix:
+        log.warning(
+            "%s is taken for a file: a path cannot end with a slash. If it is a folder, give it as text: %s/",
+            destination,
+            destination,
+        )
 
 
 def _locate(location: Location, conn_id: str | None) -> Path | ObjectStoragePath:
     from airflow.sdk import ObjectStoragePath
 
-    if isinstance(location, str):
-        if not location.strip():
-            raise ValueError("the path is empty")
-        scheme = location.partition("://")[0] if "://" in location else ""
-        if scheme == "file":
-            return _absolute(_path_of_file_url(location))
-        if not scheme:
-            return _absolute(location)
-        location = ObjectStoragePath(location, conn_id=conn_id)
     if isinstance(location, ObjectStoragePath):
-        # Fails for a scheme that no installed provider brings; the constructor itself may not.
-        if getattr(location.fs, "_pid", os.getpid()) != os.getpid():
-            location = _of_this_process(location)
-        return _absolute(location.path) if location.protocol in ("", "file") else location
-    return _absolute(location)
-
-
-def _of_this_process(path: ObjectStoragePath) -> ObjectStoragePath:
-    """Connect anew in a forked process: fsspec refuses what its parent had, which Airflow keeps."""
-    from airflow.sdk.io import attach
-
-    # Airflow 3.1 has it among the options only.
-    conn_id = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
-    del attach(path.protocol, conn_id).fs
-    return type(path)(str(path), conn_id=conn_id)
+        is_local = location.protocol in ("", "file")
+        return _absolute(location.path) if is_local else object_stores.find(location, conn_id)
+    if not isinstance(location, str):
+        return _absolute(location)
+    if not location.strip():
+        raise ValueError("the path is empty")
+    scheme = location.partition("://")[0] if "://" in location else ""
+    if scheme == "file":
+        return _absolute(_path_of_file_url(location))
+    return object_stores.find(location, conn_id) if scheme else _absolute(location)
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
-    return Path(os.path.abspath(path))
+    absolute = os.path.abspath(path)
+    try:
+        absolute.encode()
+    except UnicodeEncodeError:
+        # The system would open it, but it can be told neither to kie.ai nor to Airflow.
+        raise ValueError(f"{absolute!r} is no valid UTF-8; give it another name") from None
+    return Path(absolute)
 
 
 def _path_of_file_url(url: str) -> str:
@@ -279,4 +276,5 @@ def _object_source(path: ObjectStoragePath, shown: str) -> ObjectSource:
             raise ValueError(f"{shown}: its storage does not tell the file's size")
         version = "-".join(str(info[key]) for key in ("size", *_VERSION_KEYS) if key in info)
         return ObjectSource(path, int(info["size"]), version, shown)
+    object_stores.check_bucket(path)
     raise FileNotFoundError(f"{shown} does not exist")

@@ -1,19 +1,20 @@
-"""Whole transfers between kie.ai and where files live for Airflow: one file, or many at once."""
+"""Whole transfers between kie.ai and where files live for Airflow, as values."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain, count
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
+from airflow_provider_kie.batches import Session
 from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.arguments import (
     check_choice,
@@ -21,21 +22,22 @@ from airflow_provider_kie.client.arguments import (
     clean_file_name,
     clean_upload_path,
 )
-from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.downloads import NOTHING_EXPECTED, SIGN, Expected, download, needs_signing
-from airflow_provider_kie.client.errors import KieBatchError, KieCancelledError, KieValidationError
+from airflow_provider_kie.client.errors import KieValidationError
 from airflow_provider_kie.client.models import DownloadedFile, UploadedFile, UploadReceipt
-from airflow_provider_kie.client.progress import Progress
 from airflow_provider_kie.client.retries import Retries
 from airflow_provider_kie.client.uploads import (
     METHODS,
+    FileSource,
     choose_method,
     unique_file_name,
     upload_base64,
     upload_stream,
 )
-from airflow_provider_kie.client.urls import file_name_of, without_query
-from airflow_provider_kie.storage import LocalTarget, ObjectTarget, discard_parts, open_source, open_target
+from airflow_provider_kie.client.urls import file_name_of, numbered_name, without_query
+from airflow_provider_kie.client.web import bounded, is_served, web_source
+from airflow_provider_kie.local_files import SPOOL_ADVICE, naming_a_full_disk, spooling
+from airflow_provider_kie.storage import LocalTarget, ObjectTarget, open_source, open_target
 
 if TYPE_CHECKING:
     from airflow_provider_kie.storage import Location
@@ -43,19 +45,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IF_EXISTS = ("overwrite", "skip", "fail")
-# Airflow kills a task 5 seconds after it has asked it to end.
-PATIENCE_SECONDS = 3.0
 # An upload with less life left than this is sent again rather than handed to the next task.
 WORTH_REUSING = timedelta(minutes=30)
+# A file on the web that may turn out to be endless does not fill the worker's disk.
+SPOOL_LIMIT = 2_000_000_000
+# What kie.ai answers where it could not fetch a URL, or not within its limits.
+_NOT_FETCHED = (400, 413, 451, 500)
 
-
-class _Shown(Protocol):
-    @property
-    def shown(self) -> str: ...
-
-
-ITEM = TypeVar("ITEM", bound=_Shown)
-RESULT = TypeVar("RESULT")
 _Sent = tuple[str, UploadReceipt, str | None]
 
 
@@ -84,7 +80,7 @@ class Upload:
 
     @property
     def is_url(self) -> bool:
-        """Whether kie.ai fetches the source itself."""
+        """Whether the source is on the web."""
         return isinstance(self.source, str) and self.source.lower().startswith(("http://", "https://"))
 
     @property
@@ -92,61 +88,84 @@ class Upload:
         """The source, fit to be shown."""
         return without_query(str(self.source)) if self.is_url else str(self.source)
 
-    def run(self, client: KieClient) -> UploadedFile:
+    def run(self, session: Session) -> UploadedFile:
         """Upload it."""
         started, retries = time.monotonic(), Retries()
-        method, receipt, sha256 = (
-            self._by_url(client, retries) if self.is_url else self._by_file(client, retries)
-        )
+        if not self.is_url:
+            file = open_source(self.source, self.source_conn_id)
+            sent = self._send(file, file.name, session, retries)
+        elif self.method == "stream":
+            sent = self._through_this_worker(session, retries)
+        else:
+            sent = self._by_url(session, retries)
+        method, receipt, sha256 = sent
         log.info("Uploaded %s (%d bytes, %s) to %s", self.shown, receipt.file_size, method, receipt.file_path)
-        return UploadedFile.from_receipt(
+        uploaded = UploadedFile.from_receipt(
             receipt,
             source=self.shown,
             method=method,
             sha256=sha256,
-            retention=client.settings.upload_retention_hours,
+            retention=session.client.settings.upload_retention_hours,
             seconds=round(time.monotonic() - started, 3),
             retries=retries.count,
         )
+        session.count(uploaded)
+        return uploaded
 
-    def identity(self) -> list[str]:
-        """Say what makes two uploads the same: the source as it is now, and where it goes."""
-        version = "" if self.is_url else open_source(self.source, self.source_conn_id).version
-        return ["upload", str(self.source), version, self.upload_path, self.file_name or "", self.method]
+    def identity(self) -> list[str | None]:
+        """
+        Say what makes two uploads the same: the source as it is now, and where it goes.
 
-    def lifetime(self, result: dict[str, Any]) -> timedelta | None:
-        """Say for how long a result is worth remembering."""
-        return datetime.fromisoformat(result["expires_at"]) - datetime.now(UTC)
+        :raises OSError: The source cannot be looked at.
+        """
+        version = None if self.is_url else open_source(self.source, self.source_conn_id).version
+        names = (self.upload_path, self.file_name, self.method, self.source_conn_id)
+        return ["upload", str(self.source), version, *names]
 
-    def still_holds(self, result: dict[str, Any]) -> bool:
-        """Tell whether what was uploaded lives long enough for the next task to use it."""
-        lifetime = self.lifetime(result)
-        return lifetime is not None and lifetime > WORTH_REUSING
+    def reusable(self, session: Session, result: dict[str, Any]) -> UploadedFile | None:
+        """
+        Give the result of an earlier try, if kie.ai still serves the file and long enough for the next task.
 
-    def _by_url(self, client: KieClient, retries: Retries) -> _Sent:
+        :param session: With the client that asks.
+        :param result: What :meth:`run` gave, as a dict.
+        :return: The result, or None.
+        """
+        earlier = UploadedFile(**result)
+        life = datetime.fromisoformat(earlier.expires_at) - datetime.now(UTC)
+        served = life > WORTH_REUSING and is_served(session.client, earlier.download_url, earlier.file_size)
+        return earlier if served else None
+
+    def _by_url(self, session: Session, retries: Retries) -> _Sent:
         url = str(self.source)
         name = self.file_name or unique_file_name(file_name_of(url))
+        call = calls.upload_url(clean_upload_path(self.upload_path), name, url)
         try:
-            call = calls.upload_url(clean_upload_path(self.upload_path), name, url)
-            return "url", client.send(call, retries=retries), None
+            return "url", session.client.send(call, retries=retries), None
         except KieValidationError as error:
-            if self.method != "auto" or error.code not in (400, 413, 451, 500):
+            if error.code not in _NOT_FETCHED:
                 raise
-            log.warning(
-                "kie.ai could not fetch %s; it is sent through this worker instead: %s", self.shown, error
-            )
-        with tempfile.TemporaryDirectory(prefix="kie-") as folder:
-            spool = Path(folder) / "source"
-            with spool.open("xb") as sink:
-                download(client, url, sink, signed=False, retries=retries)
-            return replace(self, source=spool, file_name=name)._by_file(client, retries)
+            # Never by itself: what this worker can reach is not always meant to become public.
+            raise type(error)(
+                f"{error} kie.ai fetches the URL itself, so it must be public, at most 100 MB and there "
+                "within 30 seconds; method='stream' has this worker fetch it and send it on.",
+                code=error.code,
+            ) from None
 
-    def _by_file(self, client: KieClient, retries: Retries) -> _Sent:
-        file = open_source(self.source, self.source_conn_id)
+    def _through_this_worker(self, session: Session, retries: Retries) -> _Sent:
+        url = str(self.source)
+        if source := web_source(session.client, url, retries=retries):
+            return self._send(source, source.name, session, retries)
+        # Its host does not say how long it is, and kie.ai wants to know before the first byte.
+        with spooling(session.unfinished) as spool:
+            with naming_a_full_disk(spool.parent, SPOOL_ADVICE), spool.open("wb") as sink:
+                download(session.client, url, bounded(sink, SPOOL_LIMIT), signed=False, retries=retries)
+            return self._send(open_source(spool), file_name_of(url), session, retries)
+
+    def _send(self, file: FileSource, name: str, session: Session, retries: Retries) -> _Sent:
         method = choose_method(self.method, size=file.size)
         upload = upload_base64 if method == "base64" else upload_stream
-        name = self.file_name or unique_file_name(file.name)
-        receipt, sha256 = upload(client, file, clean_upload_path(self.upload_path), name, retries=retries)
+        path, name = clean_upload_path(self.upload_path), self.file_name or unique_file_name(name)
+        receipt, sha256 = upload(session.client, file, path, name, retries=retries)
         return method, receipt, sha256
 
 
@@ -176,26 +195,28 @@ class Download:
         """The URL, fit to be shown."""
         return without_query(self.file_url)
 
-    def run(self, connect: Callable[[], AbstractContextManager[KieClient]]) -> DownloadedFile:
-        """Download it, unless there is nothing to do; ``connect`` gives a client when one is needed."""
+    def run(self, session: Session) -> DownloadedFile:
+        """Download it, unless there is nothing to do."""
         started, retries = time.monotonic(), Retries()
         target = self._target()
         if self.if_exists != "overwrite" and (size := target.size()) is not None:
             if self.if_exists == "fail":
                 raise FileExistsError(f"{target} exists, and if_exists='fail'")
             log.info("%s exists; nothing to download", target)
-            return DownloadedFile(self.shown, str(target), size, None, None, skipped=True)
-        with connect() as client, target.writing() as sink:
+            skipped = DownloadedFile(self.shown, str(target), size, None, None, skipped=True)
+            session.count(skipped)
+            return skipped
+        with target.writing(session.unfinished) as sink:
             received = download(
-                client,
+                session.client,
                 self.file_url,
                 sink,
-                signed=needs_signing(client, self.file_url, self.sign),
+                signed=needs_signing(session.client, self.file_url, self.sign),
                 expected=self.expected,
                 retries=retries,
             )
         log.info("Downloaded %d bytes from %s to %s", received.size, self.shown, target)
-        return DownloadedFile(
+        downloaded = DownloadedFile(
             file_url=self.shown,
             path=str(target),
             size=received.size,
@@ -206,18 +227,31 @@ class Download:
             seconds=round(time.monotonic() - started, 3),
             retries=retries.count,
         )
+        session.count(downloaded)
+        return downloaded
 
-    def identity(self) -> list[str]:
+    def identity(self) -> list[str | int | None]:
         """Say what makes two downloads the same."""
-        return ["download", self.file_url, str(self.destination), self.name_in_folder or "", self.sign]
+        where = (str(self.destination), self.name_in_folder, self.destination_conn_id)
+        how = (self.sign, self.if_exists, self.expected.size, self.expected.sha256)
+        return ["download", self.file_url, *where, *how]
 
-    def lifetime(self, result: dict[str, Any]) -> timedelta | None:
-        """Say for how long a result is worth remembering: as long as Airflow remembers."""
-        return None
+    def reusable(self, session: Session, result: dict[str, Any]) -> DownloadedFile | None:
+        """
+        Give the result of an earlier try, if the file is still there as it was received.
 
-    def still_holds(self, result: dict[str, Any]) -> bool:
-        """Tell whether what was downloaded is still there."""
-        return bool(self._target().size() == result["size"])
+        :param session: Not asked.
+        :param result: What :meth:`run` gave, as a dict.
+        :return: The result, or None. A local file is compared by its hash, an object by its size.
+        """
+        earlier, target = DownloadedFile(**result), self._target()
+        if earlier.skipped or target.size() != earlier.size:
+            return None
+        if isinstance(target, LocalTarget):
+            with target.path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != earlier.sha256:
+                    return None
+        return earlier
 
     def _target(self) -> LocalTarget | ObjectTarget:
         return open_target(
@@ -230,67 +264,23 @@ class Download:
 
 def distinct_names(file_urls: Sequence[str]) -> list[str]:
     """
-    Give the files of a batch names that do not collide.
+    Give the files of a batch names that do not collide, on no storage: some do not tell ``a`` from ``A``.
 
     :param file_urls: URLs, in the order given.
     :return: A name for each: the URL's, with ``-2``, ``-3``, ... before the extension where it is taken.
     """
     taken: set[str] = set()
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(partial(count, 2))
     names = []
     for url in file_urls:
-        path = PurePosixPath(file_name_of(url))
-        candidates = chain([path.name], (f"{path.stem[:240]}-{n}{path.suffix}" for n in count(2)))
-        names.append(next(name for name in candidates if name not in taken))
-        taken.add(names[-1])
+        own = name = file_name_of(url)
+        while _caseless(name) in taken:
+            name = numbered_name(own, next(numbers[_caseless(own)]))
+        taken.add(_caseless(name))
+        names.append(name)
     return names
 
 
-def run_all(
-    items: Sequence[ITEM],
-    move: Callable[[ITEM], RESULT],
-    *,
-    client: KieClient,
-    max_concurrency: int,
-    on_done: Callable[[ITEM, RESULT], None],
-) -> list[RESULT]:
-    """
-    Move many files at once; one that fails does not stop the others.
-
-    :param items: What to move; each has a ``shown``.
-    :param move: Moves one.
-    :param client: The client that all share; it is told to stop when the task is ended from outside.
-    :param max_concurrency: How many at a time.
-    :param on_done: Told of each that is done, in this thread.
-    :return: The results, in the order of the items.
-    :raises KieBatchError: Some failed; all were tried.
-    """
-    futures: dict[Future[RESULT], int] = {}
-    results: dict[int, RESULT] = {}
-    failures: dict[int, Exception] = {}
-    progress = Progress("batch")
-    executor = ThreadPoolExecutor(max_concurrency, thread_name_prefix="kie-transfer")
-    try:
-        futures = {executor.submit(move, item): index for index, item in enumerate(items)}
-        for future in as_completed(futures):
-            index = futures[future]
-            try:
-                results[index] = future.result()
-                on_done(items[index], results[index])
-            except KieCancelledError:
-                raise
-            except Exception as error:
-                failures[index] = error
-                log.error("%s failed: %s: %s", items[index].shown, type(error).__name__, error)
-            progress.files(len(results) + len(failures), len(items))
-    except BaseException:
-        client.stop()
-        executor.shutdown(wait=False, cancel_futures=True)
-        wait(futures, timeout=PATIENCE_SECONDS)
-        discard_parts()
-        raise
-    executor.shutdown()
-    if failures:
-        raise KieBatchError(
-            [(items[index].shown, error) for index, error in sorted(failures.items())], len(items)
-        )
-    return [results[index] for index in range(len(items))]
+def _caseless(name: str) -> str:
+    # With accents taken apart, as the file systems do that do not tell cases apart.
+    return normalize("NFD", normalize("NFD", name).casefold())

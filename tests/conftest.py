@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .faults.ledger import LEDGER, Ledger
+
 _home = tempfile.TemporaryDirectory(prefix="kie-tests-")
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[_name]
@@ -22,6 +24,17 @@ os.environ |= {
 }
 # The proxies of whoever runs this have no business with loopback.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEDGER] = Ledger()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.stash[LEDGER].lost:
+        terminalreporter.section("faults")
+        for line in config.stash[LEDGER].report():
+            terminalreporter.write_line(line)
 
 
 def pytest_unconfigure() -> None:
@@ -38,9 +51,14 @@ def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retries, "_maintenance_backoff", wait_none())
 
 
+@pytest.fixture(autouse=True)
+def _short_intervals_in_the_triggerer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_kie.triggers._poll.SHORTEST_INTERVAL", 0.01)
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate of this machine and its key, in one file."""
+    """A self-signed certificate of this machine and of kie.example, and its key, in one file."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -49,7 +67,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.DNSName("kie.example")]
+    names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

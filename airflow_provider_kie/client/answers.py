@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import zlib
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -42,9 +43,15 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
     if code != 200:
         if code is None and status < 400:
             raise KieResponseError(f"{call.name}: the answer has no code: {quote(_text(body))}")
-        raise _error(call, status if code is None else code, message, headers)
+        said_by_kie = code is not None
+        raise _error(call, status if code is None else code, message, headers, said_by_kie=said_by_kie)
     if status >= 300:
-        raise _error(call, status, message, headers)
+        raise error_class(status, message)(
+            f"{call.name}: kie.ai's answer says code 200, but the HTTP status is {status}, so something "
+            "before it refused it.",
+            code=status,
+            retry_after=retry_after(headers),
+        )
     if answer.get("success") is False:
         raise KieResponseError(f"{call.name}: code 200, but not successful: {quote(message)}", code=200)
     if answer.get("data") is None:
@@ -53,6 +60,49 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
         return call.parse(answer["data"])
     except KieResponseError as error:
         raise KieResponseError(f"{call.name}: {error}", code=200) from None
+
+
+def is_packed(call: Call[Any], headers: Mapping[str, str]) -> bool:
+    """
+    Tell whether an answer comes packed: not asked for, but some proxies do so by themselves.
+
+    :param call: What was asked.
+    :param headers: Response headers.
+    :return: True if :func:`unpack` has to unpack it.
+    :raises KieResponseError: It is packed in a way that cannot be unpacked.
+    """
+    named = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
+    ways = [name for name in named if name not in ("", "identity")]
+    if ways and (len(ways) > 1 or ways[0] not in ("gzip", "x-gzip", "deflate")):
+        raise KieResponseError(
+            f"{call.name}: the answer comes encoded as {quote(', '.join(ways))}, which was not asked for",
+            transient=True,
+        )
+    return bool(ways)
+
+
+def unpack(call: Call[Any], headers: Mapping[str, str], body: bytes) -> bytes:
+    """
+    Unpack an answer that came packed; never more of it than an answer may have.
+
+    :param call: What was asked.
+    :param headers: Response headers.
+    :param body: The whole body as it came.
+    :return: The plain body.
+    :raises KieResponseError: It is broken, or larger than 1 MiB when unpacked.
+    """
+    if not is_packed(call, headers):
+        return body
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        plain = unpacking.decompress(body, ANSWER_LIMIT + 1)
+    except zlib.error:
+        raise KieResponseError(f"{call.name}: the answer's packed bytes are broken", transient=True) from None
+    if len(plain) > ANSWER_LIMIT:
+        raise KieResponseError(f"{call.name}: the answer is larger than {ANSWER_LIMIT} bytes")
+    if not unpacking.eof:
+        raise KieResponseError(f"{call.name}: the answer's packed bytes end too early", transient=True)
+    return plain
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -104,10 +154,13 @@ def _code(answer: Mapping[str, Any]) -> int | None:
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
-def _error(call: Call[Any], code: int, message: str, headers: Mapping[str, str]) -> KieError:
+def _error(
+    call: Call[Any], code: int, message: str, headers: Mapping[str, str], *, said_by_kie: bool = False
+) -> KieError:
     kind = error_class(code, message)
     said = quote(message) or "no message"
-    return kind(f"{call.name}: {said} (code {code}).", code=code, retry_after=retry_after(headers))
+    wait = retry_after(headers)
+    return kind(f"{call.name}: {said} (code {code}).", code=code, retry_after=wait, said_by_kie=said_by_kie)
 
 
 def _text(body: bytes) -> str:

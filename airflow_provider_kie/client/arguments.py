@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from airflow_provider_kie.client.urls import NAME_LIMIT, is_http_url
+from airflow_provider_kie.client.urls import NAME_LIMIT, is_http_url, presentable
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -33,12 +33,16 @@ def check_public_url(name: str, url: str) -> str:
     :param name: The argument's name, for the message.
     :param url: URL.
     :return: The same.
-    :raises ValueError: It is no http(s) URL, or has a user name or password in it.
+    :raises ValueError: It is no http(s) URL, or has a user name or password in it. The message shows it
+        without these and its query.
     """
     if not is_http_url(url):
-        raise ValueError(f"{name} must be an absolute http(s) URL")
+        raise ValueError(f"{name} must be an absolute http(s) URL, not {presentable(url)!r}")
     if "@" in urlsplit(url).netloc:
-        raise ValueError(f"{name} must not hold credentials: they would show up in logs and XCom")
+        raise ValueError(
+            f"{name} must not hold credentials, as {presentable(url)!r} does: "
+            "they would show up in logs and XCom"
+        )
     return url
 
 

@@ -1,39 +1,32 @@
-"""The two clients, sync and async; the only place that builds httpx clients."""
+"""The two clients, sync and async; the only place that makes httpx clients."""
 
 from __future__ import annotations
 
-import functools
-import logging
+import asyncio
 import os
-import socket
-import ssl
-import threading
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import aclosing, closing, contextmanager
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying
 
-from airflow_provider_kie import __version__
-from airflow_provider_kie.client.answers import ANSWER_LIMIT, read_answer
+from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, read_answer, unpack
 from airflow_provider_kie.client.calls import Call
-from airflow_provider_kie.client.errors import (
-    KieCancelledError,
-    KieConnectionError,
-    KieResponseError,
-    KieTransferError,
-)
+from airflow_provider_kie.client.connections import Connections, out_of_time, within
+from airflow_provider_kie.client.environment import proxy_errors, ssl_context
+from airflow_provider_kie.client.errors import KieCancelledError, KieResponseError, KieTransferError
+from airflow_provider_kie.client.failures import connection_errors, proxy_refusal
 from airflow_provider_kie.client.retries import Pace, Retries, retry_policy
+from airflow_provider_kie.client.sending import client_options, deadline_for, deadline_for_head, request_for
 from airflow_provider_kie.client.settings import KieSettings
-from airflow_provider_kie.client.urls import is_loopback
+
+__all__ = ["MAX_REDIRECTS", "AsyncKieClient", "KieClient", "ssl_context"]
 
 T = TypeVar("T")
 
-USER_AGENT = f"airflow-provider-kie/{__version__}"
 MAX_REDIRECTS = 5
 
 
@@ -54,17 +47,18 @@ class KieClient:
         _clients.add(self)
 
     def _open(self) -> None:
-        self._http = httpx.Client(**_client_options(self.settings, self._kept))
-        self._stopped = threading.Event()
+        options = client_options(self.settings, self._kept, ssl_context())
+        with proxy_errors():
+            self._http = httpx.Client(**options)
+        self._connections = Connections()
+        self._stopped = self._connections.stopped
         self._pace = Pace(sleep=self._stopped.wait)
-        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def _leave_to_parent(self) -> None:
         """Begin anew in a child process: two that speak over one connection get each other's answers."""
         if self._http.is_closed or self._stopped.is_set():
             return
-        for connection in list(self._connections):
-            connection.close()
+        self._connections.leave_to_parent()
         self._open()
 
     def send(self, call: Call[T], *, retries: Retries | None = None) -> T:
@@ -96,17 +90,26 @@ class KieClient:
             self._pace.wait()
             self.check_running()
 
+        def repeats(state: RetryCallState) -> bool:
+            if state.outcome and (error := state.outcome.exception()):
+                self._judge_stopped(error)
+            return bool(policy["retry"](state))
+
         most = self.settings.max_retries
         policy = retry_policy(name, max_retries=most, repeatable=repeatable, retries=retries, pace=self._pace)
-        return policy | {"before": before, "sleep": self._stopped.wait}
+        return policy | {"before": before, "retry": repeats, "sleep": self._stopped.wait}
 
     def stop(self) -> None:
-        """Let what other threads are doing with this client end at once."""
-        self._stopped.set()
-        for connection in list(self._connections):
-            with suppress(OSError):
-                # Not SSLSocket's own, which would take the TLS state from under the thread that reads.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        """
+        Let what other threads are doing with this client end at once, and nothing begin any more.
+
+        All that fails afterwards is a
+        :class:`~airflow_provider_kie.client.errors.KieCancelledError`. A thread that is just connecting ends
+        when that is over, and sends nothing any more: after what the system takes to look up the host, and
+        ``timeout`` seconds for each of its addresses, at the latest. Call it from ordinary code, not from a
+        signal handler.
+        """
+        self._connections.stop()
 
     def check_running(self) -> None:
         """
@@ -117,6 +120,21 @@ class KieClient:
         if self._stopped.is_set():
             raise KieCancelledError("the transfer was cancelled")
 
+    def _judge_stopped(self, error: BaseException) -> None:
+        if self._stopped.is_set() and not isinstance(error, KieCancelledError):
+            raise KieCancelledError("the transfer was cancelled") from error
+
+    @contextmanager
+    def _failures(self, name: str) -> Iterator[None]:
+        """Give what breaks its type; once the client is stopped, that is why."""
+        self.check_running()
+        try:
+            with connection_errors(name):
+                yield
+        except Exception as error:
+            self._judge_stopped(error)
+            raise
+
     def send_once(self, call: Call[T]) -> T:
         """
         Send a call a single time, for callers that have their own way of trying again.
@@ -126,16 +144,17 @@ class KieClient:
         :raises KieError: The answer was an error, or none came.
         """
         with (
-            _connection_errors(call.name),
-            _request(self.settings, call) as request,
-            self._http.stream(**request, extensions={"trace": self._trace}) as response,
+            self._failures(call.name),
+            request_for(call, self.settings, self._http) as request,
+            within(deadline_for(call, self.settings, request), call.name),
         ):
-            _check_encoding(call, response)
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                _check_length(call, body)
-        return read_answer(call, response.status_code, response.headers, _without_key(self.settings, body))
+            request.extensions["trace"] = self._connections.trace
+            with closing(self._http.send(request, stream=True)) as response:
+                packed, body = is_packed(call, response.headers), bytearray()
+                for piece in response.iter_raw() if packed else response.iter_bytes():
+                    body += piece
+                    _check_length(call, body)
+            return _read(self.settings, call, response, body)
 
     @contextmanager
     def open_file(self, file_url: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
@@ -148,11 +167,10 @@ class KieClient:
         :raises KieConnectionError: The host cannot be reached, or the body was cut off.
         :raises KieTransferError: It redirects from https to http, or too often.
         """
-        with _connection_errors("download"):
-            trace = {"trace": self._trace}
-            request = self._http.build_request("GET", file_url, headers=headers, extensions=trace)
+        with self._failures("download"):
+            request = self._http.build_request("GET", file_url, headers=headers)
             for _ in range(MAX_REDIRECTS + 1):
-                response = self._http.send(request, stream=True, follow_redirects=False)
+                response = self._send_for_file(request)
                 if response.next_request is None:
                     with closing(response):
                         yield response
@@ -162,10 +180,14 @@ class KieClient:
                 request = response.next_request
         raise KieTransferError(f"download: redirected more than {MAX_REDIRECTS} times", transient=False)
 
-    def _trace(self, event: str, info: dict[str, Any]) -> None:
-        """Learn of every new connection; httpx calls this on the way."""
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            self._connections.add(info["return_value"].get_extra_info("socket"))
+    def _send_for_file(self, request: httpx.Request) -> httpx.Response:
+        request.extensions["trace"] = self._connections.trace
+        with within(deadline_for_head(self.settings), "download"):
+            response = self._http.send(request, stream=True, follow_redirects=False)
+        if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+            response.close()
+            raise proxy_refusal("download", f"{response.status_code} {response.reason_phrase}")
+        return response
 
     def close(self) -> None:
         """Close the connections; the client cannot be used again."""
@@ -200,7 +222,10 @@ class AsyncKieClient:
 
     def __init__(self, settings: KieSettings) -> None:
         self.settings = settings
-        self._http = httpx.AsyncClient(**_client_options(settings, 1))
+        # A connection that is not kept brings no bytes that belong to no answer.
+        options = client_options(settings, 0, ssl_context())
+        with proxy_errors():
+            self._http = httpx.AsyncClient(**options)
 
     async def send(self, call: Call[T]) -> T:
         """
@@ -222,14 +247,20 @@ class AsyncKieClient:
         :return: What the call promises.
         :raises KieError: The answer was an error, or none came.
         """
-        with _connection_errors(call.name), _request(self.settings, call) as request:
-            async with self._http.stream(**request) as response:
-                _check_encoding(call, response)
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    _check_length(call, body)
-        return read_answer(call, response.status_code, response.headers, _without_key(self.settings, body))
+        with connection_errors(call.name), request_for(call, self.settings, self._http) as request:
+            seconds = deadline_for(call, self.settings, request).seconds
+            try:
+                async with (
+                    asyncio.timeout(seconds),
+                    aclosing(await self._http.send(request, stream=True)) as response,
+                ):
+                    packed, body = is_packed(call, response.headers), bytearray()
+                    async for piece in response.aiter_raw() if packed else response.aiter_bytes():
+                        body += piece
+                        _check_length(call, body)
+            except TimeoutError as error:
+                raise out_of_time(call.name, seconds) from error
+        return _read(self.settings, call, response, body)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -251,102 +282,14 @@ def _check_redirect(source: httpx.URL, target: httpx.URL) -> None:
         raise KieTransferError("download: redirected to a URL with credentials", transient=False)
 
 
-@functools.cache
-def ssl_context() -> ssl.SSLContext:
-    """
-    Give what all clients of the process share: making one costs 14 ms and more, and 0.7 MB.
-
-    :return: The context that checks certificates.
-    """
-    return httpx.create_ssl_context()
-
-
-def _client_options(settings: KieSettings, connections: int) -> dict[str, Any]:
-    return {
-        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=connections),
-        "headers": {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
-        "timeout": settings.timeout,
-        "verify": ssl_context(),
-        # A redirected call would carry the key to a host nobody configured.
-        "follow_redirects": False,
-        # A proxy for everything has no business with loopback, where the key goes in clear.
-        "mounts": {f"all://{host}": None for host in _loopback_hosts(settings)},
-    }
-
-
-def _loopback_hosts(settings: KieSettings) -> set[str]:
-    hosts = {urlsplit(url).hostname or "" for url in (settings.base_url, settings.upload_base_url)}
-    return {f"[{host}]" if ":" in host else host for host in hosts if is_loopback(host)}
-
-
-def _without_key(settings: KieSettings, body: bytearray) -> bytes:
-    """Take the key out of an answer that repeats it: what is quoted of answers ends up in logs."""
-    return (
-        bytes(body).replace(settings.api_key.encode(), b"***") if len(settings.api_key) > 15 else bytes(body)
-    )
-
-
-@contextmanager
-def _request(settings: KieSettings, call: Call[Any]) -> Iterator[dict[str, Any]]:
-    """Give httpx's arguments for a call; the key is added here, where only configured hosts are asked."""
-    base_url = settings.base_url if call.host == "api" else settings.upload_base_url
-    request: dict[str, Any] = {
-        "method": call.method,
-        "url": base_url.rstrip("/") + call.path,
-        "headers": {"Authorization": f"Bearer {settings.api_key}"},
-    }
-    if call.json is not None:
-        request["json"] = call.json
-    with ExitStack() as stack:
-        if call.file is not None:
-            file = stack.enter_context(call.file.open())
-            request["data"] = call.fields
-            request["files"] = {"file": (call.file.name, file, call.file.mime_type)}
-        yield request
-
-
-@contextmanager
-def _connection_errors(name: str) -> Iterator[None]:
-    """Turn httpx's errors into ours; their messages name no URL."""
-    try:
-        yield
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
-        raise KieTransferError(f"{name}: sent to something that is no http(s) URL", transient=False) from None
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise KieConnectionError(f"{name}: cannot connect: {_reason(error)}", never_sent=True) from error
-    except httpx.TimeoutException as error:
-        raise KieConnectionError(f"{name}: no byte came or went in time: {_reason(error)}") from error
-    except (httpx.RequestError, httpx.StreamError) as error:
-        raise KieConnectionError(f"{name}: the connection broke: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip()
-
-
-def _check_encoding(call: Call[Any], response: httpx.Response) -> None:
-    # Unpacked, an answer could be a thousand times as large before anybody has counted it.
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise KieResponseError(
-            f"{call.name}: the answer comes encoded, which was not asked for", transient=True
-        )
+def _read(settings: KieSettings, call: Call[T], response: httpx.Response, body: bytearray) -> T:
+    plain = unpack(call, response.headers, bytes(body))
+    if len(settings.api_key) > 15:
+        # What is quoted of answers ends up in logs, and some repeat the key.
+        plain = plain.replace(settings.api_key.encode(), b"***")
+    return read_answer(call, response.status_code, response.headers, plain)
 
 
 def _check_length(call: Call[Any], body: bytearray) -> None:
     if len(body) > ANSWER_LIMIT:
         raise KieResponseError(f"{call.name}: the answer is larger than {ANSWER_LIMIT} bytes")
-
-
-class _HideLinks(logging.Filter):
-    """Cuts URLs in httpx's log lines down to their hosts; drops httpcore's lines with response headers."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == "httpx" and isinstance(record.args, tuple):
-            record.args = tuple(
-                f"{arg.scheme}://{arg.host}/..." if isinstance(arg, httpx.URL) else arg for arg in record.args
-            )
-        return "receive_response_headers.complete" not in record.getMessage()
-
-
-for _name in ("httpx", "httpcore.http11", "httpcore.http2"):
-    logging.getLogger(_name).addFilter(_HideLinks())

@@ -5,6 +5,7 @@ What can go wrong with kie.ai, as one tree of exceptions.
 
     KieError
     ├── KieConfigError (also ValueError)     our own settings are unusable; nothing was sent
+    │   └── KieConnectionNotFoundError transient Airflow found no connection, or could not look just now
     ├── KieAuthError                         401, 403: key missing or wrong
     ├── KieInsufficientCreditsError          402, and 429, 430, 500 where the message says so
     ├── KieQuotaError                        433: the sub-key's usage cap is reached
@@ -18,7 +19,7 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieRateLimitError          transient 429, 430 (and 405 on the old Suno endpoints)
     ├── KieUnavailableError        transient 455 maintenance, 500, 524, 550 and other 5xx
     │   └── KieGatewayError        transient something before kie.ai answered: a 5xx without kie.ai's JSON
-    ├── KieConnectionError         transient no answer: refused, timed out, cut off
+    ├── KieConnectionError         transient no answer: refused, timed out, cut off; not transient: distrusted
     ├── KieTransferError           transient a file did not arrive whole, or (not transient) is refused
     └── KieResponseError                     not an answer that kie.ai documents; transient if it is a 2xx
         └── KieGatewayError
@@ -46,6 +47,7 @@ class KieError(Exception):
     :param code: kie.ai's code for it (the body's, else the HTTP status), None where no answer came.
     :param retry_after: Seconds that kie.ai asked to wait, if it did.
     :param transient: Whether the same request may succeed later; each class has its default.
+    :param said_by_kie: Whether kie.ai itself said this code, in its JSON; False where a proxy may have.
     """
 
     transient: bool = False
@@ -58,10 +60,12 @@ class KieError(Exception):
         code: int | None = None,
         retry_after: float | None = None,
         transient: bool | None = None,
+        said_by_kie: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.retry_after = retry_after
+        self.said_by_kie = said_by_kie
         if transient is not None:
             self.transient = transient
 
@@ -72,6 +76,16 @@ class KieError(Exception):
 
 class KieConfigError(KieError, ValueError):
     """The connection to kie.ai is missing or has an unusable setting; nothing was sent."""
+
+
+class KieConnectionNotFoundError(KieConfigError):
+    """
+    The connection does not exist, or Airflow could not look it up just now; nothing was sent.
+
+    Airflow says the same for both, so an outage of its own looks like a connection that is missing.
+    """
+
+    transient = True
 
 
 class KieAuthError(KieError):
@@ -151,12 +165,14 @@ class KieConnectionError(KieError):
     No answer came from kie.ai.
 
     :param never_sent: True if the request cannot have reached kie.ai (refused, not connected).
+    :param transient: False where only a change of the environment helps: a certificate that nobody vouches
+        for, a proxy that refuses.
     """
 
     transient = True
 
-    def __init__(self, message: str, *, never_sent: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, never_sent: bool = False, transient: bool | None = None) -> None:
+        super().__init__(message, transient=transient)
         self.never_sent = never_sent
 
 

@@ -10,7 +10,7 @@ from airflow_provider_kie.client.urls import authority, is_http_url, is_loopback
 
 API_BASE_URL = "https://api.kie.ai"
 UPLOAD_BASE_URL = "https://kieai.redpandaai.co"
-# Where kie.ai serves what was uploaded; not configurable, because kie.ai itself names it in its answers.
+# Where kie.ai serves what was uploaded, as its answers say.
 UPLOADED_FILES_HOST = "tempfile.redpandaai.co"
 
 
@@ -22,9 +22,12 @@ class KieSettings:
     :param api_key: The key; sent to the two base URLs' hosts and nowhere else.
     :param base_url: API host, https (http on loopback only).
     :param upload_base_url: Upload host, likewise.
-    :param timeout: Seconds of silence after which a request is given up.
+    :param timeout: Seconds of silence after which a request is given up; also what a call without a file may
+        take in all, beside the time that its body needs on a slow line.
     :param max_retries: How often a request is repeated after a transient failure; 0 for never.
     :param upload_retention_hours: Hours that kie.ai keeps an uploaded file.
+    :param uploaded_files_host: Host that serves uploaded files, which need no signed link; with its port
+        where that is not the scheme's own.
     :raises KieConfigError: A setting is unusable; the message begins with its name.
     """
 
@@ -34,6 +37,7 @@ class KieSettings:
     timeout: float = 60.0
     max_retries: int = 4
     upload_retention_hours: float = 24.0
+    uploaded_files_host: str = UPLOADED_FILES_HOST
 
     def __post_init__(self) -> None:
         if not self.api_key:
@@ -43,6 +47,7 @@ class KieSettings:
             raise KieConfigError("api_key: has white space or characters that no key has; paste it again")
         _check_base_url("base_url", self.base_url)
         _check_base_url("upload_base_url", self.upload_base_url)
+        _check_host("uploaded_files_host", self.uploaded_files_host)
         _check_number("timeout", self.timeout, "seconds", above=0, at_most=86_400)
         _check_number("max_retries", self.max_retries, "retries", above=-1, at_most=100)
         if self.max_retries != int(self.max_retries):
@@ -56,7 +61,8 @@ class KieSettings:
         :param file_url: URL of a file.
         :return: True for the upload host and the host that serves its files: these need no signed link.
         """
-        return authority(file_url) in (authority(self.upload_base_url), UPLOADED_FILES_HOST)
+        hosts = authority(self.upload_base_url), authority(f"https://{self.uploaded_files_host}")
+        return authority(file_url) in hosts
 
 
 def _check_base_url(name: str, url: str) -> None:
@@ -68,6 +74,12 @@ def _check_base_url(name: str, url: str) -> None:
         raise KieConfigError(f"{name}: must hold no user, password, query or fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise KieConfigError(f"{name}: must be https (http on loopback only): the key is sent there")
+
+
+def _check_host(name: str, host: str) -> None:
+    url = f"https://{host}"
+    if not is_http_url(url) or urlsplit(url).netloc != host or "@" in host:
+        raise KieConfigError(f"{name}: is not a host, with or without a port, such as {UPLOADED_FILES_HOST}")
 
 
 def _check_number(name: str, value: float, unit: str, *, above: float, at_most: float) -> None:

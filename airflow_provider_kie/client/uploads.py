@@ -51,7 +51,7 @@ def choose_method(method: str, *, size: int | None) -> Method:
     Decide how a source is uploaded.
 
     :param method: ``auto``, or one that the caller insists on.
-    :param size: Bytes of the source; None for an http(s) URL.
+    :param size: Bytes of the source; None for an http(s) URL that has not been looked at.
     :return: ``url`` for URLs, ``base64`` up to 1 MB, else ``stream``, unless told otherwise.
     :raises ValueError: There is no such method, or it cannot carry this source.
 
@@ -59,12 +59,12 @@ def choose_method(method: str, *, size: int | None) -> Method:
     """
     check_choice("method", method, METHODS)
     if size is None:
-        if method not in ("auto", "url"):
+        if method == "base64":
             raise ValueError(
-                f"method={method!r} needs a file, and the source is a URL, which kie.ai fetches itself: "
-                "use method='url' or 'auto', or give a path"
+                "method='base64' needs a file, and the source is a URL: use 'url' or 'auto', by which kie.ai "
+                "fetches it, or 'stream', which sends it through this worker"
             )
-        return "url"
+        return "stream" if method == "stream" else "url"
     if method == "url":
         raise ValueError("method='url' needs an http(s) URL, not a file: use 'stream' or 'auto'")
     if method == "base64" and size > BASE64_LIMIT:

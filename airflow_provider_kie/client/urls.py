@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 NAME_LIMIT = 255  # bytes, on every file system in use
+_SHOWN_LIMIT = 200
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)?//")
 
 
 def is_http_url(text: str) -> bool:
@@ -57,6 +59,24 @@ def without_query(url: str) -> str:
     return urlsplit(url)._replace(query="", fragment="").geturl()
 
 
+def presentable(text: str) -> str:
+    """
+    Take off what should be a URL, and may not even be one, what may be secret.
+
+    :param text: Anything.
+    :return: The text without credentials, query and fragment, at most 200 characters of it.
+    """
+    scheme = match[0] if (match := _SCHEME.match(text)) else ""
+    head, *tail = re.split(r"[?#]", text.removeprefix(scheme), maxsplit=1)
+    if "@" in "".join(tail):
+        # A password that nobody has escaped may hold any character.
+        head = "***"
+    elif "@" in head:
+        head = "***@" + head.rpartition("@")[2]
+    shown = f"{scheme}{head}?..." if tail else f"{scheme}{head}"
+    return shown if len(shown) <= _SHOWN_LIMIT else shown[: _SHOWN_LIMIT - 3] + "..."
+
+
 def authority(url: str) -> str:
     """
     Give the host of a URL, with the port where it is not the scheme's own.
@@ -81,9 +101,23 @@ def file_name_of(url: str) -> str:
     """
     last = unquote(urlsplit(url).path.rpartition("/")[2])
     safe = re.sub(r"[\x00-\x1f\x7f-\x9f/\\]+", "_", last).lstrip(". ").rstrip()
-    if len(safe.encode()) > NAME_LIMIT:
-        suffix = PurePosixPath(safe).suffix
-        suffix = suffix if len(suffix.encode()) < NAME_LIMIT // 2 else ""
-        room = NAME_LIMIT - len(suffix.encode())
-        safe = safe.removesuffix(suffix).encode()[:room].decode(errors="ignore") + suffix
-    return safe.rstrip() or "file"
+    return _shortened(safe).rstrip() or "file"
+
+
+def numbered_name(name: str, number: int) -> str:
+    """
+    Put a number into a file name.
+
+    :param name: File name.
+    :param number: The number.
+    :return: Such as ``a-2.png``, at most 255 bytes with the extension kept.
+    """
+    return _shortened(name, f"-{number}")
+
+
+def _shortened(name: str, mark: str = "") -> str:
+    """Put a mark before the extension, and cut what is before it so that file systems take the name."""
+    suffix = PurePosixPath(name).suffix
+    suffix = suffix if len(suffix.encode()) < NAME_LIMIT // 2 else ""
+    room = NAME_LIMIT - len((mark + suffix).encode())
+    return name.removesuffix(suffix).encode()[:room].decode(errors="ignore") + mark + suffix

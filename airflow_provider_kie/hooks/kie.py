@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection, get_stats
+from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection
+from airflow_provider_kie._metrics import report
+from airflow_provider_kie.batches import RESULT, Moved, Session, Transfer, results_of, run_all
 from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.arguments import check_public_url
 from airflow_provider_kie.client.client import AsyncKieClient, KieClient
 from airflow_provider_kie.client.downloads import Expected, signed_link
-from airflow_provider_kie.client.errors import KieConfigError, KieError
+from airflow_provider_kie.client.errors import KieConnectionNotFoundError, KieError, quote
 from airflow_provider_kie.client.models import DownloadedFile, UploadedFile
 from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.settings import settings_of
-from airflow_provider_kie.transfers import Download, Upload, distinct_names, run_all
+from airflow_provider_kie.storage import Unfinished
+from airflow_provider_kie.transfers import Download, Upload, distinct_names
 
 if TYPE_CHECKING:
     from airflow_provider_kie.storage import Location
-
-ITEM = TypeVar("ITEM", Upload, Download)
-RESULT = TypeVar("RESULT", UploadedFile, DownloadedFile)
-MOVED = TypeVar("MOVED", UploadedFile, DownloadedFile)
 
 
 class KieHook(BaseHook):
@@ -51,12 +49,13 @@ class KieHook(BaseHook):
         :param max_retries: Instead of the connection's.
         :param connections: How many connections are kept open: as many as threads share the client.
         :return: The client, a context manager.
-        :raises KieConfigError: The connection is missing or has an unusable field; the message names both.
+        :raises KieConnectionNotFoundError: Airflow found no such connection, or could not look just now.
+        :raises KieConfigError: The connection has an unusable field; the message names both.
         """
         try:
             connection = self.get_connection(self.kie_conn_id)
-        except NO_SUCH_CONNECTION as error:
-            raise self._not_found() from error
+        except Exception as error:
+            raise self._not_found(error) from error
         return KieClient(settings_of(connection, max_retries=max_retries), connections=connections)
 
     async def aget_conn(self, *, max_retries: int | None = None) -> AsyncKieClient:
@@ -65,12 +64,13 @@ class KieHook(BaseHook):
 
         :param max_retries: Instead of the connection's.
         :return: The client, an asynchronous context manager.
-        :raises KieConfigError: The connection is missing or has an unusable field; the message names both.
+        :raises KieConnectionNotFoundError: Airflow found no such connection, or could not look just now.
+        :raises KieConfigError: The connection has an unusable field; the message names both.
         """
         try:
             connection = await aget_connection(self.kie_conn_id)
-        except NO_SUCH_CONNECTION as error:
-            raise self._not_found() from error
+        except Exception as error:
+            raise self._not_found(error) from error
         return AsyncKieClient(settings_of(connection, max_retries=max_retries))
 
     def get_credits(self, *, max_retries: int | None = None) -> float:
@@ -131,11 +131,12 @@ class KieHook(BaseHook):
         Upload a file; free. kie.ai deletes it after one to three days.
 
         :param source: Local path, ``file://`` URL, object storage URL or path, or an http(s) URL, which
-            kie.ai then fetches itself.
+            kie.ai fetches itself unless ``method`` is ``stream``.
         :param upload_path: Folder at kie.ai.
         :param file_name: Name at kie.ai; an existing file of that name is overwritten. By default a unique
             name that ends like the source's.
         :param method: ``auto`` (URLs: url; up to 1 MB: base64; else stream), or one of these three.
+            ``stream`` with an http(s) URL has this worker fetch it, from whatever it reaches, and send it on.
         :param source_conn_id: Airflow connection of the object storage that the source is in.
         :return: What kie.ai holds now.
         :raises ValueError: An argument is unusable, or the source is empty.
@@ -145,17 +146,7 @@ class KieHook(BaseHook):
 
         kie.ai page: https://docs.kie.ai/file-upload-api/quickstart
         """
-        return self.upload(Upload(source, upload_path, file_name, method, source_conn_id))
-
-    def upload(self, item: Upload) -> UploadedFile:
-        """
-        Upload what is described; otherwise as :meth:`upload_file`.
-
-        :param item: What to upload.
-        :return: What kie.ai holds now.
-        """
-        with self.get_conn() as client:
-            return self._count("upload", item.run(client))
+        return self.move_one(Upload(source, upload_path, file_name, method, source_conn_id))
 
     def upload_files(
         self,
@@ -178,26 +169,8 @@ class KieHook(BaseHook):
         :raises ValueError: An argument is unusable; nothing was sent.
         :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
         """
-        items = [Upload(source, upload_path, None, method, source_conn_id) for source in sources]
-        return self.upload_all(items, max_concurrency=max_concurrency)
-
-    def upload_all(
-        self,
-        items: Sequence[Upload],
-        *,
-        max_concurrency: int = 8,
-        on_done: Callable[[Upload, UploadedFile], None] | None = None,
-    ) -> list[UploadedFile]:
-        """
-        Upload what is described, for callers that keep books; otherwise as :meth:`upload_files`.
-
-        :param items: What to upload.
-        :param max_concurrency: How many at a time.
-        :param on_done: Told of each file that is done, in this thread.
-        :return: What kie.ai holds now, in the order of the items.
-        :raises KieBatchError: Some files failed; all were tried.
-        """
-        return self._run_all("upload", items, lambda client, item: item.run(client), max_concurrency, on_done)
+        uploads = [Upload(source, upload_path, None, method, source_conn_id) for source in sources]
+        return self.move(uploads, max_concurrency=max_concurrency)
 
     def download_file(
         self,
@@ -234,16 +207,7 @@ class KieHook(BaseHook):
         kie.ai page: https://docs.kie.ai/common-api/download-url
         """
         expected = Expected.parse(expected_size, expected_sha256)
-        return self.download(Download(file_url, destination, if_exists, sign, destination_conn_id, expected))
-
-    def download(self, item: Download) -> DownloadedFile:
-        """
-        Download what is described; otherwise as :meth:`download_file`.
-
-        :param item: What to download.
-        :return: What was received.
-        """
-        return self._count("download", item.run(self.get_conn))
+        return self.move_one(Download(file_url, destination, if_exists, sign, destination_conn_id, expected))
 
     def download_files(
         self,
@@ -268,33 +232,57 @@ class KieHook(BaseHook):
         :raises ValueError: An argument is unusable; nothing was transferred.
         :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
         """
-        items = [
+        downloads = [
             Download(url, destination, if_exists, sign, destination_conn_id, name_in_folder=name)
             for url, name in zip(file_urls, distinct_names(file_urls), strict=True)
         ]
-        return self.download_all(items, max_concurrency=max_concurrency)
+        return self.move(downloads, max_concurrency=max_concurrency)
 
-    def download_all(
+    def move_one(self, transfer: Transfer[RESULT], *, on_wait: Callable[[], None] | None = None) -> RESULT:
+        """
+        Move the file that is described, for callers that have to look after something meanwhile.
+
+        :param transfer: What to move, such as :class:`airflow_provider_kie.transfers.Upload`.
+        :param on_wait: Called in this thread at least ten times a second; ends the transfer by raising.
+        :return: What kie.ai holds now, or what was received.
+        :raises KieError: As :meth:`upload_file` and :meth:`download_file` do.
+        """
+        with self.get_conn(connections=1) as client:
+            [future] = run_all([transfer], self._session(client), max_concurrency=1, on_wait=on_wait)
+            return future.result()
+
+    def move(
         self,
-        items: Sequence[Download],
+        transfers: Sequence[Transfer[RESULT]],
         *,
         max_concurrency: int = 8,
-        on_done: Callable[[Download, DownloadedFile], None] | None = None,
-    ) -> list[DownloadedFile]:
+        on_done: Callable[[Any, RESULT], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> list[RESULT]:
         """
-        Download what is described, for callers that keep books; otherwise as :meth:`download_files`.
+        Move the files that are described, for callers that keep books.
 
-        :param items: What to download.
-        :param max_concurrency: How many at a time.
+        :param transfers: What to move, such as :class:`airflow_provider_kie.transfers.Download`.
+        :param max_concurrency: How many at a time; they share one pool of connections.
         :param on_done: Told of each file that is done, in this thread.
-        :return: What was received, in the order of the items.
+        :param on_wait: Called in this thread at least ten times a second; ends all transfers by raising.
+        :return: What kie.ai holds now, or what was received, in the order given.
+        :raises ValueError: ``max_concurrency`` is no whole number above 0.
         :raises KieBatchError: Some files failed; all were tried.
         """
-
-        def move(client: KieClient, item: Download) -> DownloadedFile:
-            return item.run(lambda: nullcontext(client))
-
-        return self._run_all("download", items, move, max_concurrency, on_done)
+        if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be a whole number of 1 or more, not {max_concurrency!r}")
+        if not transfers:
+            return []
+        with self.get_conn(connections=max_concurrency) as client:
+            futures = run_all(
+                transfers,
+                self._session(client),
+                max_concurrency=max_concurrency,
+                on_done=on_done,
+                on_wait=on_wait,
+            )
+        return results_of(transfers, futures)
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -307,6 +295,9 @@ class KieHook(BaseHook):
             credits_ = self.get_credits(max_retries=0)
         except KieError as error:
             return False, str(error)
+        except Exception as error:
+            # Whatever it is, Airflow would show "Internal Server Error" for it.
+            return False, f"{type(error).__name__}: {error}"
         return True, f"kie.ai answers: the account has {credits_:.15g} credits."
 
     # Airflow 3.1 reads the form from these two; from 3.2 on it reads the provider info instead.
@@ -330,53 +321,40 @@ class KieHook(BaseHook):
         behaviour = _connection_type()["ui-field-behaviour"]
         return {key.replace("-", "_"): value for key, value in behaviour.items()}
 
-    def _run_all(
-        self,
-        what: str,
-        items: Sequence[ITEM],
-        move: Callable[[KieClient, ITEM], RESULT],
-        max_concurrency: int,
-        on_done: Callable[[ITEM, RESULT], None] | None,
-    ) -> list[RESULT]:
-        if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:
-            raise ValueError(f"max_concurrency must be a whole number of 1 or more, not {max_concurrency!r}")
+    def _session(self, client: KieClient) -> Session:
+        return Session(client, Unfinished(client.check_running), _count)
 
-        def done(item: ITEM, result: RESULT) -> None:
-            self._count(what, result)
-            if on_done:
-                on_done(item, result)
+    def _report(self, balance: float) -> float:
+        report(lambda stats: stats.gauge("kie.credits", balance, tags={"conn_id": self.kie_conn_id}))
+        return balance
 
-        if not items:
-            return []
-        with self.get_conn(connections=max_concurrency) as client:
-            return run_all(
-                items,
-                lambda item: move(client, item),
-                client=client,
-                max_concurrency=max_concurrency,
-                on_done=done,
-            )
+    def _not_found(self, error: Exception) -> KieConnectionNotFoundError:
+        # Airflow's own "not found" says nothing more; anything else is told.
+        known = isinstance(error, NO_SUCH_CONNECTION)
+        reason = "" if known else f" ({type(error).__name__}: {quote(str(error))})"
+        return KieConnectionNotFoundError(
+            f"Connection {self.kie_conn_id!r} does not exist, or Airflow could not look it up just now"
+            f"{reason}. If it is missing, add one of the type 'kie' whose password is the API key, for "
+            "example: "
+            f"export AIRFLOW_CONN_{self.kie_conn_id.upper()}="
+            """'{"conn_type": "kie", "password": "<API key>"}'"""
+        )
 
-    def _count(self, what: str, moved: MOVED) -> MOVED:
-        """Count a transfer in Airflow's metrics."""
-        stats = get_stats()
-        size = moved.file_size if isinstance(moved, UploadedFile) else 0 if moved.skipped else moved.size
+
+def _count(moved: Moved) -> None:
+    """Count a transfer in Airflow's metrics."""
+    if isinstance(moved, UploadedFile):
+        what, size = "upload", moved.file_size
+    else:
+        what, size = "download", 0 if moved.skipped else moved.size
+
+    def tell(stats: Any) -> None:
         stats.incr(f"kie.{what}.files")
         stats.incr(f"kie.{what}.bytes", size)
         stats.incr("kie.retries", moved.retries)
         stats.timing(f"kie.{what}.seconds", timedelta(seconds=moved.seconds))
-        return moved
 
-    def _report(self, balance: float) -> float:
-        get_stats().gauge("kie.credits", balance, tags={"conn_id": self.kie_conn_id})
-        return balance
-
-    def _not_found(self) -> KieConfigError:
-        return KieConfigError(
-            f"Connection {self.kie_conn_id!r} does not exist. Add one of the type 'kie' whose password is "
-            f"the API key, for example: export AIRFLOW_CONN_{self.kie_conn_id.upper()}="
-            """'{"conn_type": "kie", "password": "<API key>"}'"""
-        )
+    report(tell)
 
 
 def _connection_type() -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kie.client.errors import KieConfigError
@@ -20,8 +23,12 @@ _FIELDS = {
     "timeout": "extra 'timeout'",
     "max_retries": "extra 'max_retries'",
     "upload_retention_hours": "extra 'upload_retention_hours'",
+    "uploaded_files_host": "extra 'uploaded_files_host'",
 }
+_TEXTS = {"upload_base_url": "a URL", "uploaded_files_host": "a host"}
 _NUMBERS = ("timeout", "max_retries", "upload_retention_hours")
+
+log = logging.getLogger(__name__)
 
 
 def settings_of(connection: Connection, *, max_retries: int | None = None) -> KieSettings:
@@ -34,24 +41,40 @@ def settings_of(connection: Connection, *, max_retries: int | None = None) -> Ki
     :raises KieConfigError: Something is missing or unusable; the message names connection and field.
     """
     try:
-        settings = KieSettings(**_arguments(connection))
+        extra = _extra(connection.extra)
+        settings = KieSettings(**_arguments(connection, extra))
     except KieConfigError as error:
         field, _, problem = str(error).partition(": ")
         place = _FIELDS.get(field, field)
         raise KieConfigError(f"Connection {connection.conn_id!r}, {place}: {problem}") from None
+    for name in sorted(extra.keys() - {*_TEXTS, *_NUMBERS}):
+        _warn_of(connection.conn_id, name)
     return settings if max_retries is None else replace(settings, max_retries=max_retries)
 
 
-def _arguments(connection: Connection) -> dict[str, Any]:
-    extra = _extra(connection.extra)
+@functools.lru_cache(maxsize=1000)
+def _warn_of(conn_id: str, name: str) -> None:
+    """Warn of an extra that nothing reads, once a process; its value may be a secret, so it stays out."""
+    known = sorted([*_TEXTS, *_NUMBERS])
+    nearest = get_close_matches(name, known, n=1)
+    log.warning(
+        "Connection %r, extra %.60r: is not known and does nothing; %s",
+        conn_id,
+        name,
+        f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}",
+    )
+
+
+def _arguments(connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = {"api_key": (connection.password or "").strip()}
     if base_url := _base_url(connection):
         arguments["base_url"] = base_url
-    upload_base_url = extra.get("upload_base_url")
-    if upload_base_url not in (None, ""):
-        if not isinstance(upload_base_url, str):
-            raise KieConfigError("upload_base_url: must be a URL")
-        arguments["upload_base_url"] = upload_base_url.strip()
+    for name, kind in _TEXTS.items():
+        value = extra.get(name)
+        if value not in (None, ""):
+            if not isinstance(value, str):
+                raise KieConfigError(f"{name}: must be {kind}")
+            arguments[name] = value.strip()
     for name in _NUMBERS:
         value = extra.get(name)
         if value not in (None, ""):

@@ -14,7 +14,7 @@ def fail_without_retry() -> Iterator[None]:
     Turn errors that no retry can mend into an ``AirflowFailException``, so that the task fails at once.
 
     :raises AirflowFailException: From the :class:`~airflow_provider_kie.client.errors.KieError`: a wrong key,
-        no credits, a refused request, a file that is gone, a connection that is missing or unusable.
+        no credits, a refused request, a file that is gone, a connection with an unusable field.
     """
     from airflow_provider_kie.client import errors
 
@@ -34,4 +34,6 @@ def fail_without_retry() -> Iterator[None]:
         errors.KieTaskFailedError,
         errors.KieValidationError,
     ) as error:
+        if error.transient:
+            raise
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error

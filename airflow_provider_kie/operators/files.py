@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,12 +11,14 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_kie.links import KieLogsLink
 from airflow_provider_kie.operators._failures import fail_without_retry
-from airflow_provider_kie.operators._finished import Finished
+from airflow_provider_kie.operators._finished import Finished, Remembered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_kie.batches import Moved, Transfer
     from airflow_provider_kie.storage import Location
+    from airflow_provider_kie.transfers import Download, Upload
 
 
 # Airflow cuts a rendered list after 4096 characters; nobody sees what comes later.
@@ -26,11 +26,13 @@ SHOWN_URLS = 100
 
 
 class _FileOperator(BaseOperator):
-    """What uploads and downloads share: hidden queries, being killed, and not doing finished work again."""
+    """What uploads and downloads share: hidden queries, being ended, and not doing finished work again."""
 
     operator_extra_links = (KieLogsLink(),)
     url_field: str
-    _is_working = False
+    kie_conn_id: str
+    max_concurrency: int
+    _is_killed = False
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         # The one method that Airflow calls for mapped and unmapped tasks alike. A query may be a signature,
@@ -42,45 +44,56 @@ class _FileOperator(BaseOperator):
             if isinstance(url, str) and "://" in url and (query := urlsplit(url).query):
                 mask_secret(query)
 
-    def _run(self, item: Any, move: Callable[[], Any], context: Context) -> dict[str, Any]:
-        """Move one file, unless an earlier try has."""
-        finished = Finished(context)
-        with self._working():
-            if (result := finished.get(item)) is None:
-                result = move().to_dict()
-                finished.set(item, result)
-        return result
+    def _move(self, transfer: Transfer[Any]) -> dict[str, Any]:
+        """Move one file."""
+        from airflow_provider_kie.hooks.kie import KieHook
 
-    def _run_all(
-        self, items: Sequence[Any], move: Callable[..., Sequence[Any]], context: Context
+        with fail_without_retry():
+            moved: Moved = KieHook(self.kie_conn_id).move_one(transfer, on_wait=self._check_running)
+        return moved.to_dict()
+
+    def _move_all(
+        self, transfers: Sequence[Upload] | Sequence[Download], context: Context
     ) -> list[dict[str, Any]]:
-        """Move many files, but for those that an earlier try has."""
-        finished = Finished(context)
-        with self._working():
-            earlier = [finished.get(item) for item in items]
-            missing = [item for item, result in zip(items, earlier, strict=True) if result is None]
-            if len(missing) < len(items):
-                self.log.info(
-                    "%d of %d files were done by an earlier try", len(items) - len(missing), len(items)
-                )
-            new = iter(move(missing, on_done=lambda item, result: finished.set(item, result.to_dict())))
-        return [next(new).to_dict() if result is None else result for result in earlier]
+        """Move many files, but for those that an earlier try has moved."""
+        from airflow_provider_kie.hooks.kie import KieHook
 
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        self._is_working = True
+        finished = Finished(context, self.kie_conn_id, lambda: self._is_killed)
+
+        def on_wait() -> None:
+            self._check_running()
+            finished.save_if_due()
+
+        finished.load()
         try:
             with fail_without_retry():
-                yield
-        finally:
-            self._is_working = False
+                results: list[Moved] = KieHook(self.kie_conn_id).move(
+                    [Remembered(transfer, finished) for transfer in transfers],
+                    max_concurrency=self.max_concurrency,
+                    on_done=Remembered.note,
+                    on_wait=on_wait,
+                )
+        except BaseException:
+            finished.save()
+            raise
+        finished.forget()
+        self._check_running()
+        return [result.to_dict() for result in results]
+
+    def _check_running(self) -> None:
+        if self._is_killed:
+            from airflow_provider_kie.client.errors import KieCancelledError
+
+            raise KieCancelledError("the task was ended from outside; nothing unfinished is left behind")
 
     def on_kill(self) -> None:
-        """End the transfers at once; Airflow calls this in the middle of ``execute``, in the same thread."""
-        from airflow_provider_kie.client.errors import KieCancelledError
+        """
+        Let the transfers end; Airflow calls this in a signal handler, at any line of ours or of its own.
 
-        if self._is_working:
-            raise KieCancelledError("the task was ended from outside; nothing unfinished is left behind")
+        So it only leaves word: an exception from here could be caught by whoever happens to be at work,
+        Airflow's state store for one, and a lock could be held by the very line that is interrupted.
+        """
+        self._is_killed = True
 
 
 class KieUploadOperator(_FileOperator):
@@ -88,11 +101,12 @@ class KieUploadOperator(_FileOperator):
     Upload a file to kie.ai; free. kie.ai deletes it after one to three days.
 
     :param source: Local path, ``file://`` URL, object storage URL such as ``s3://bucket/key``, or an http(s)
-        URL, which kie.ai fetches itself; or a list of these. (templated)
+        URL, which kie.ai fetches itself unless ``method`` is ``stream``; or a list of these. (templated)
     :param upload_path: Folder at kie.ai; slashes at its ends are stripped. (templated)
     :param file_name: Name at kie.ai, where an existing file of that name is overwritten; by default a unique
         name that ends like the source's. (templated)
     :param method: ``auto`` (URLs: ``url``; up to 1 MB: ``base64``; else ``stream``), or one of these three.
+        ``stream`` with an http(s) URL has this worker fetch it, from whatever it reaches, and send it on.
         (templated)
     :param source_conn_id: Airflow connection of the object storage that the source is in. (templated)
     :param max_concurrency: How many of several files are sent at a time, over one pool of connections.
@@ -144,20 +158,18 @@ class KieUploadOperator(_FileOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the file or files."""
-        from airflow_provider_kie.hooks.kie import KieHook
         from airflow_provider_kie.transfers import Upload
 
-        hook = KieHook(self.kie_conn_id)
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
-            item = Upload(self.source, self.upload_path, self.file_name, self.method, self.source_conn_id)
-            return self._run(item, lambda: hook.upload(item), context)
+            return self._move(
+                Upload(self.source, self.upload_path, self.file_name, self.method, self.source_conn_id)
+            )
         if self.file_name is not None:
             raise ValueError("file_name is for a single source; many files get unique names")
-        items = [
+        uploads = [
             Upload(source, self.upload_path, None, self.method, self.source_conn_id) for source in self.source
         ]
-        move = partial(hook.upload_all, max_concurrency=self.max_concurrency)
-        return self._run_all(items, move, context)
+        return self._move_all(uploads, context)
 
 
 class KieDownloadOperator(_FileOperator):
@@ -233,20 +245,16 @@ class KieDownloadOperator(_FileOperator):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Download the file or files."""
         from airflow_provider_kie.client.downloads import Expected
-        from airflow_provider_kie.hooks.kie import KieHook
         from airflow_provider_kie.transfers import Download, distinct_names
 
-        hook = KieHook(self.kie_conn_id)
         how = (self.destination, self.if_exists, self.sign, self.destination_conn_id)
         expected = Expected.parse(self.expected_size, self.expected_sha256)
         if isinstance(self.file_url, str):
-            item = Download(self.file_url, *how, expected)
-            return self._run(item, lambda: hook.download(item), context)
+            return self._move(Download(self.file_url, *how, expected))
         if expected != Expected():
             raise ValueError("expected_size and expected_sha256 are for a single file_url")
         names = distinct_names(self.file_url)
-        items = [
+        downloads = [
             Download(url, *how, name_in_folder=name) for url, name in zip(self.file_url, names, strict=True)
         ]
-        move = partial(hook.download_all, max_concurrency=self.max_concurrency)
-        return self._run_all(items, move, context)
+        return self._move_all(downloads, context)

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_kie._compat import AirflowSensorTimeout, AirflowSkipException, conf
+from airflow_provider_kie._compat import (
+    AirflowRescheduleException,
+    AirflowRuntimeError,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+    conf,
+)
 from airflow_provider_kie.credits import CreditsGoal
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from airflow_provider_kie.client.errors import KieError
+    from airflow_provider_kie.waiting import Misses
 
 
 class KieCreditsSensor(BaseSensorOperator):
     """
     Wait until the account has enough credits, or too few; free.
 
-    A transient failure (rate limit, maintenance, 5xx, network) is "not yet", until ``timeout``. A permanent
-    one (wrong key, missing connection, ...) ends the sensor at once, and ``soft_fail`` makes it no skip.
+    A transient failure (rate limit, maintenance, 5xx, network) is "not yet", until ``timeout``. What kie.ai
+    says of the key, that it is wrong or its cap reached, ends the sensor at once. Anything else that looks
+    permanent may be a proxy's page, and ends it the third time in a row; a connection that is not found may
+    be an outage of Airflow's, and ends it the tenth time. ``soft_fail`` makes none of these a skip.
 
     :param threshold: Credits. (templated)
     :param condition: ``at_least`` the threshold, or ``below`` it. (templated)
@@ -30,13 +43,15 @@ class KieCreditsSensor(BaseSensorOperator):
     :return: The balance, a float.
     :raises ValueError: The threshold is no number, or there is no such condition.
     :raises AirflowSensorTimeout: The balance did not come within ``timeout`` seconds.
-    :raises KieError: A permanent failure.
+    :raises KieError: A failure that waiting does not mend, as above.
 
     kie.ai page: https://docs.kie.ai/common-api/get-account-credits
     """
 
     template_fields: Sequence[str] = ("threshold", "condition", "kie_conn_id")
     ui_color = "#fff2cc"
+
+    _misses: Misses | None = None
 
     def __init__(
         self,
@@ -63,10 +78,11 @@ class KieCreditsSensor(BaseSensorOperator):
             # One request a poke: the interval is the retry.
             balance = KieHook(self.kie_conn_id).get_credits(max_retries=0)
         except KieError as error:
-            if not error.transient:
+            if self._ends_the_waiting(error, context):
                 raise
             self.log.warning("Asking for the balance failed, will ask again: %s", error)
             return PokeReturnValue(is_done=False)
+        self._misses = None
         met = goal.met_by(balance)
         self.log.info("The balance of %.15g credits is %s%s", balance, "" if met else "not yet ", goal)
         return PokeReturnValue(is_done=met, xcom_value=balance)
@@ -74,10 +90,37 @@ class KieCreditsSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
         goal = CreditsGoal.parse(self.threshold, self.condition)
+        self._misses = None
         if not self.deferrable:
-            return super().execute(context)
+            return self._wait_on_workers(context)
         first = self._first_poke(context)
         return first.xcom_value if first.is_done else self._defer(goal)
+
+    def _wait_on_workers(self, context: Context) -> Any:
+        """Wait as the base class does; where Airflow cannot say since when, the next poke asks it again."""
+        try:
+            return super().execute(context)
+        except AirflowRuntimeError as error:
+            # So many polls have taken the timeout at the least, whenever the first was.
+            polls_at_most = self.timeout / max(self.poke_interval, 1.0)
+            if not self.reschedule or context.get("task_reschedule_count", 0) > polls_at_most:
+                raise
+            self.log.warning("Airflow cannot say since when this waits, will ask again: %s", error)
+            again = datetime.now(UTC) + timedelta(seconds=self.poke_interval)
+            raise AirflowRescheduleException(again) from error
+
+    def _ends_the_waiting(self, error: KieError, context: Context) -> bool:
+        """Take a failed poll into account."""
+        from airflow_provider_kie.sensors._rescheduled import KeptMisses
+        from airflow_provider_kie.waiting import Misses
+
+        if self.reschedule and not self.deferrable:
+            kept = KeptMisses(context)
+            misses = kept.recall().after(error)
+            kept.keep(misses)
+        else:
+            self._misses = misses = (self._misses or Misses()).after(error)
+        return misses.end_the_waiting
 
     def _defer(self, goal: CreditsGoal) -> NoReturn:
         from airflow_provider_kie.triggers.credits import KieCreditsTrigger
@@ -109,12 +152,16 @@ class KieCreditsSensor(BaseSensorOperator):
         return balance
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as the base class does, whose 3.1 forgets ``soft_fail`` when a deferral times out."""
+        """Resume as the base class does, but skip after a timeout only: a trigger that broke is none."""
         try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSensorTimeout as error:
+            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipping after the timeout: {error}") from error
+            raise AirflowSensorTimeout(*error.args) from error
+        except TaskDeferralError as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping because of never_fail.") from error
             raise
 
     def _first_poke(self, context: Context) -> PokeReturnValue:

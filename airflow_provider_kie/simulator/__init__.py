@@ -6,6 +6,9 @@ A small kie.ai on this machine, for demos and tests that need neither an account
 
 ``python -m airflow_provider_kie.simulator`` serves the same from a shell, and the pytest fixture
 ``kie_simulator`` starts one for a test.
+
+It answers as the real service was recorded to, or as its pages say. Where neither says anything, the code has
+a comment ``invented:`` beside what it answers with; nothing should be built on that.
 """
 
 from __future__ import annotations

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Literal
 
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_kie.simulator.answers import UNKNOWN, UPLOAD_CALLS
+from airflow_provider_kie.simulator.control import CONTROL, control_app
 from airflow_provider_kie.simulator.faults import Exchange, HangUp, spoiled_answer
 from airflow_provider_kie.simulator.routes import api_app, files_app
 from airflow_provider_kie.simulator.state import State
@@ -50,6 +54,17 @@ def banned(headers: Headers) -> bool:
     return not agent or agent.startswith(("Python", "python-urllib"))
 
 
+def open_to_browsers(app: ASGIApp) -> ASGIApp:
+    """
+    Let the scripts of any page in a browser read the answers.
+
+    :param app: gives the answers.
+    :return: an application that answers a browser's question before the request, too.
+    """
+    # invented: all of it but that browsers may.
+    return CORSMiddleware(app, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+
+
 class Front:
     """
     Everything that stands before the routes: the choice of the host, the records, the faults, Cloudflare.
@@ -67,15 +82,27 @@ class Front:
             "files": files_app(state),
         }
 
+    @cached_property
+    def _control(self) -> ASGIApp:
+        # When a command asks for it first: building it takes longer than all the rest of a start.
+        return control_app(self._state)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = self._ports[scope["server"][1]]
+        # A client that leaves and a simulator that stops are no errors: uvicorn would print a traceback.
+        with contextlib.suppress(ClientDisconnect, asyncio.CancelledError):
+            if host == "api" and scope["path"].startswith(CONTROL):
+                await self._control(scope, receive, send)
+            else:
+                await self._answer(host, scope, receive, send)
+
+    async def _answer(self, host: Host, scope: Scope, receive: Receive, send: Send) -> None:
         call = call_of(host, scope["path"])
         exchange = Exchange(self._state, call, scope, receive, send, self._hang_up)
         app = spoiled_answer(exchange.fault, call) or self._apps[host]
+        if host == "upload":
+            app = open_to_browsers(app)
         if banned(Headers(scope=scope)):
+            # invented: the words around the number.
             app = PlainTextResponse("error code: 1010", 403)
-        try:
-            await exchange.run(app)
-        except (ClientDisconnect, asyncio.CancelledError):
-            # A client that leaves and a simulator that stops are no errors: uvicorn would print a traceback.
-            return
+        await exchange.run(app)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import logging
 from collections.abc import Callable
-from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_provider_kie.simulator.answers import (
+    BROKEN,
+    CODE,
     UPLOAD_CALLS,
     api_error,
     file_error,
     gateway_page,
     upload_error,
 )
-from airflow_provider_kie.simulator.routes import MAX_JSON
+from airflow_provider_kie.simulator.bodies import MAX_JSON, Decoder, UnreadableBody, parsed
 from airflow_provider_kie.simulator.state import Fault, RecordedRequest, State
 
+log = logging.getLogger(__name__)
 PIECE = 16 * 1024
+BODILESS = (204, 205, 304)
+"""Statuses that HTTP allows no body to go with."""
 HangUp = Callable[[Scope, bool], None]
 """Closes a request's connection: at once (True), or after what is written has left (False)."""
 
@@ -36,6 +41,8 @@ def spoiled_answer(fault: Fault, call: str) -> Response | None:
     :return: the answer, or None when the right one goes out, be it late, cut or with other headers.
     """
     error = upload_error if call in UPLOAD_CALLS else api_error
+    if fault.status in BODILESS:
+        return Response(None, fault.status)
     if fault.body is not None:
         return Response(fault.body, fault.status or 200, media_type="application/json")
     if fault.html:
@@ -84,13 +91,14 @@ class Exchange:
         self._state, self._scope, self._hang_up = state, scope, hang_up
         self._receive, self._send = receive, send
         self._headers = Headers(scope=scope)
-        self._keeps_json = "json" in self._headers.get("content-type", "")
+        self._decoder = Decoder(self._headers.get("content-encoding", ""))
+        self._keeps_body = call not in ("file-stream-upload", "file")
         self._body = bytearray()
-        self._json: Any = None
         self._bytes_in = self._bytes_out = 0
-        self._more_in, self._over = True, False
+        self._more_in, self._over, self._broken = True, False, False
         self._status: int | None = None
-        self.fault = state.next_fault(call)
+        # A browser asks for leave with OPTIONS first; the fault is for the request itself.
+        self.fault = Fault() if scope["method"] == "OPTIONS" else state.next_fault(call)
         self._number = state.record(
             RecordedRequest(
                 call=call,
@@ -104,9 +112,10 @@ class Exchange:
 
     async def run(self, app: ASGIApp) -> None:
         """
-        Let an application answer, as far as the fault allows.
+        Let an application answer, as far as the fault allows. When it breaks, that is noted and logged.
 
         :param app: gives the answer.
+        :raises ClientDisconnect: when the client has left in the middle of its request.
         """
         try:
             if self.fault.drop_after == -1:
@@ -114,35 +123,60 @@ class Exchange:
                 await self._drop(at_once=True)
             else:
                 await app(self._scope, self._read, self._write)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            self._note_defect(error)
+            if not self._over:
+                await self._drop(at_once=False)
         finally:
             self._note()
 
+    def _note_defect(self, error: Exception) -> None:
+        if not self._broken:
+            self._broken = True
+            self._state.amend(self._number, error=repr(error))
+            asked = (self._scope["method"], self._scope["path"])
+            log.error("The simulator broke on %s %s", *asked, exc_info=error)
+
     def _note(self) -> None:
-        self._state.amend(self._number, status=self._status, json=self._json, bytes_in=self._bytes_in)
+        code = self._scope.get(CODE)
+        self._state.amend(self._number, status=self._status, code=code, bytes_in=self._bytes_in)
 
     async def _read(self) -> Message:
         message = await self._receive()
         self._more_in = message.get("more_body", False)
-        self._over |= message["type"] == "http.disconnect"
+        if message["type"] == "http.disconnect":
+            self._over = True
+            return message
         piece = message.get("body", b"")
         self._bytes_in += len(piece)
-        if self._keeps_json and self._bytes_in <= MAX_JSON:
+        body = self._decoder.decode(piece, last=not self._more_in)
+        if self._keeps_body:
+            self._keep(body)
+        return {**message, "body": body}
+
+    def _keep(self, piece: bytes) -> None:
+        if len(self._body) <= MAX_JSON:
             self._body += piece
         if self._body and not self._more_in:
-            with contextlib.suppress(ValueError):
-                self._json = json.loads(self._body)
+            if len(self._body) <= MAX_JSON:
+                with contextlib.suppress(ValueError):
+                    self._state.keep_json(self._number, parsed(bytes(self._body)), len(self._body))
             self._body.clear()
-        return message
 
     async def _write(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             # A client that is still sending sees a broken pipe instead of the answer.
             while self._more_in:
-                await self._read()
+                with contextlib.suppress(UnreadableBody):
+                    await self._read()
             if self._over:
                 return
             await asyncio.sleep(self.fault.delay)
             self._status = message["status"]
+            if error := self._scope.get(BROKEN):
+                self._note_defect(error)
             # Before the client can see the answer, and look for its request in the records.
             self._note()
             await self._send({**message, "headers": spoiled_headers(self.fault, message["headers"])})
@@ -164,6 +198,7 @@ class Exchange:
             await self._drop(at_once=False)
         elif not more:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            self._over = True
 
     async def _drop(self, *, at_once: bool) -> None:
         self._over = True

@@ -33,6 +33,8 @@ async def fetch(url: str, incoming: Incoming) -> None:
                 incoming.write(piece)
                 if incoming.size > MAX_BYTES:
                     raise Refused(upload_error(413, f"File too large: over {MAX_BYTES} bytes"))
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+    # For some host names httpx lets out what it met below: a UnicodeError.
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:
         reason = str(error) or f"no answer in {MAX_SECONDS:g} seconds"
+        # invented: these words, and the header of kie.ai's own client above.
         raise Refused(upload_error(400, f"Could not download the file from fileUrl: {reason}")) from error

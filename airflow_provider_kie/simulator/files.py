@@ -10,12 +10,14 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 from types import TracebackType
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,9 @@ class StoredFile:
 class SignedLink:
     """A link to a generated file that lives a short while."""
 
+    path: str
+    query: Mapping[str, str]
     file: StoredFile
-    signature: str
     expires: float
     """On the clock of ``time.monotonic()``, seconds."""
 
@@ -85,7 +88,7 @@ class Incoming:
     ) -> None:
         self._file.close()
         if error is not None:
-            self.disk.unlink()
+            self.disk.unlink(missing_ok=True)
 
 
 def mime_type_of(name: str) -> str:
@@ -148,7 +151,10 @@ class FileStore:
         mime_type = mime_type_of(name)
         known = UploadedObject(name, path, incoming.size, incoming.sha256, mime_type, download_url)
         with self._lock:
+            replaced = self._uploads.get(path)
             self._uploads[path] = (known, StoredFile(incoming.disk, mime_type))
+        if replaced:
+            replaced[1].disk.unlink(missing_ok=True)
         return known
 
     def uploads(self) -> dict[str, UploadedObject]:
@@ -171,9 +177,11 @@ class FileStore:
         return known_and_file and known_and_file[1]
 
     def expire_uploads(self) -> None:
-        """Forget every uploaded file."""
+        """Delete every uploaded file; downloads under way go on."""
         with self._lock:
-            self._uploads.clear()
+            expired, self._uploads = self._uploads, {}
+        for _, file in expired.values():
+            file.disk.unlink(missing_ok=True)
 
     def add_generated(self, name: str, data: bytes | str | os.PathLike[str]) -> str:
         """
@@ -188,6 +196,17 @@ class FileStore:
             disk.write_bytes(data)
         else:
             shutil.copyfile(data, disk)
+        return self.keep_generated(disk, name)
+
+    def keep_generated(self, disk: Path, name: str) -> str:
+        """
+        Make what lies on disk a file that kie.ai has "generated".
+
+        :param disk: the bytes, completely written, in this store's directory.
+        :param name: its name; the extension decides its MIME type.
+        :return: its path on the host of generated files, percent-encoded, with a leading slash.
+        """
+        # invented: the shape of the path; kie.ai's differs from model to model.
         path = f"/{secrets.token_hex(8)}/{name}"
         with self._lock:
             self._generated[path] = StoredFile(disk, mime_type_of(name))
@@ -213,22 +232,33 @@ class FileStore:
         file = self.find_generated(path)
         if file is None:
             return None
-        link, signature = f"/signed/{secrets.token_hex(16)}", secrets.token_hex(32)
+        now = datetime.now(UTC)
+        # invented: where the link leads and what signs it; that it is one of S3's is inferred.
+        query = {
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Credential": f"simulator/{now:%Y%m%d}/auto/s3/aws4_request",
+            "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
+            "X-Amz-Expires": str(round(seconds)),
+            "X-Amz-SignedHeaders": "host",
+            "X-Amz-Signature": secrets.token_hex(32),
+        }
+        link = SignedLink(f"/signed{path}", query, file, time.monotonic() + seconds)
         with self._lock:
-            self._links[link] = SignedLink(file, signature, time.monotonic() + seconds)
-        query = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires={round(seconds)}&X-Amz-Signature={signature}"
-        return f"{link}?{query}"
+            self._links[query["X-Amz-Signature"]] = link
+        return f"{quote(link.path)}?{urlencode(query)}"
 
-    def find_link(self, path: str) -> SignedLink | None:
+    def find_link(self, path: str, query: Mapping[str, str]) -> SignedLink | None:
         """
         Look a signed link up.
 
-        :param path: its path.
+        :param path: its path, decoded.
+        :param query: the parameters of its query, all of which are signed.
         :return: the link, expired or not, or None.
         """
-        return self._links.get(path)
+        link = self._links.get(query.get("X-Amz-Signature", ""))
+        return link if link and (link.path, link.query) == (path, query) else None
 
     def expire_links(self) -> None:
         """End the life of every link signed so far."""
         with self._lock:
-            self._links = {path: replace(link, expires=-math.inf) for path, link in self._links.items()}
+            self._links = {key: replace(link, expires=-math.inf) for key, link in self._links.items()}

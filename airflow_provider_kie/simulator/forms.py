@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MAX_TEXT = 64 * 1024
+"""Bytes that a text field may have."""
+FIELDS = ("uploadPath", "fileName")
 
 
 class StreamForm:
     """
-    The parts of one stream upload. Text after the file is lost: kie.ai wants it before.
+    The parts of one stream upload, in any order; of several files the first counts.
 
     :param incoming: where the part ``file`` goes.
     """
@@ -32,7 +34,7 @@ class StreamForm:
         self._incoming = incoming
         self._header = self._value = self._disposition = self._text = b""
         self._name = ""
-        self._is_file = False
+        self._is_file = self._is_text = False
 
     def callbacks(self) -> MultipartCallbacks:
         """
@@ -68,20 +70,22 @@ class StreamForm:
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         self._name = options.get(b"name", b"").decode(errors="replace")
-        self._is_file = self._name == "file" and self.client_name is None
+        self._is_text = self._name != "file"
+        self._is_file = not self._is_text and self.client_name is None
         if self._is_file:
             self.client_name = options.get(b"filename", b"").decode(errors="replace")
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if self._is_file:
             self._incoming.write(data[start:end])
-        elif self.client_name is None:
+        elif self._is_text:
             self._text += data[start:end]
             if len(self._text) > MAX_TEXT:
-                raise MultipartParseError(f"The field {self._name} is too long.")
+                # invented: the bound, and the words of this module's refusals.
+                raise MultipartParseError(f"The field {self._name[:100]} is too long.")
 
     def _part_end(self) -> None:
-        if self.client_name is None:
+        if self._name in FIELDS:
             self.fields[self._name] = self._text.decode(errors="replace")
 
     def _end(self) -> None:
@@ -106,7 +110,7 @@ async def read_form(request: Request, incoming: Incoming) -> StreamForm:
         parser = MultipartParser(boundary, form.callbacks())
         async for piece in request.stream():
             parser.write(piece)
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise Refused(upload_error(400, f"Invalid form data: {error}")) from error
     if not form.complete:
         raise Refused(upload_error(400, "Invalid form data: the last boundary is missing"))

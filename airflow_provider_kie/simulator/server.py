@@ -14,7 +14,7 @@ from typing import get_args
 from airflow_provider_kie.simulator.app import HOSTS, Front
 from airflow_provider_kie.simulator.files import UploadedObject
 from airflow_provider_kie.simulator.serving import ADDRESS, START_SECONDS, Serving, listen
-from airflow_provider_kie.simulator.state import Fault, RecordedRequest, State, UploadShape
+from airflow_provider_kie.simulator.state import Fault, RecordedRequest, State, UploadShape, checked_balance
 
 
 class KieSimulator:
@@ -26,7 +26,7 @@ class KieSimulator:
     :param api_key: the one key that is accepted; made at random by default.
     :param account: the account number that stands in the path of every upload.
     :param link_ttl: seconds that a signed link lives; kie.ai gives 20 minutes.
-    :raises ValueError: for a port with no two others after it.
+    :raises ValueError: for a port with no two others after it, and for a balance that is no finite number.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class KieSimulator:
         if not 0 <= port <= 65533:
             raise ValueError(f"port must be between 0 and 65533, not {port}.")
         key = secrets.token_hex(16) if api_key is None else api_key
-        self._state = State(float(credits), key, account, link_ttl)
+        self._state = State(checked_balance(credits), key, account, link_ttl)
         self._port = port
         self._urls: tuple[str, ...] = ()
         self._serving: Serving | None = None
@@ -128,7 +128,7 @@ class KieSimulator:
 
     @credits.setter
     def credits(self, balance: float) -> None:
-        self._state.credits = float(balance)
+        self._state.credits = checked_balance(balance)
 
     @property
     def link_ttl(self) -> float:
@@ -176,7 +176,7 @@ class KieSimulator:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """Every request so far in the order of arrival, failed ones too, a snapshot."""
+        """The requests so far, the last 20,000, in the order of arrival, failed ones too; a snapshot."""
         return self._state.requests()
 
     def requests_to(self, call: str) -> list[RecordedRequest]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,26 +21,51 @@ GRACE_SECONDS = 0.5
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with a bell for the moment it serves and a way to end connections."""
+    """uvicorn, with bells for the moments it serves and it is to end; its own loops look every 100 ms."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.serving = threading.Event()
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self.serving.set()
 
+    async def main_loop(self) -> None:
+        # The first of uvicorn's ticks in a second renews the header Date.
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), 1.0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in self.connections():
+            connection.shutdown()
+        if not await self._is_idle(GRACE_SECONDS):
+            # Connections first: a task that ends on an open one would be taken for a broken application.
+            for connection in self.connections():
+                connection.transport.abort()
+            for task in list(self.server_state.tasks):
+                task.cancel()
+            await self._is_idle(GRACE_SECONDS)
+
+    async def _is_idle(self, seconds: float) -> bool:
+        """Wait so long for the last connection and the last request to end."""
+        deadline = time.monotonic() + seconds
+        while busy := bool(self.server_state.connections or self.server_state.tasks):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.002)
+        return not busy
+
     def connections(self) -> list[Any]:
         return list(self.server_state.connections)
-
-    def cut(self) -> None:
-        self.force_exit = True
-        # Connections first: a task that ends on an open one would be taken for a broken application.
-        for connection in self.connections():
-            connection.transport.abort()
-        for task in list(self.server_state.tasks):
-            task.cancel()
 
 
 def listen(port: int) -> socket.socket:
@@ -76,7 +102,14 @@ class Serving:
         app = make_app(self.hang_up)
         # h11 comes with every uvicorn: the same behaviour whatever else is installed.
         config = uvicorn.Config(
-            app, http="h11", ws="none", lifespan="off", log_config=None, log_level="error"
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            # It would put another address in place of the one that hang_up looks for.
+            proxy_headers=False,
+            log_config=None,
+            log_level="error",
         )
         self._server = _Server(config)
         self._listeners = listeners
@@ -103,12 +136,9 @@ class Serving:
 
     def stop(self) -> None:
         """End the serving: gently for half a second, then by cutting what is still under way."""
-        self._server.should_exit = True
-        self._thread.join(GRACE_SECONDS)
-        if self._thread.is_alive():
-            with contextlib.suppress(RuntimeError):  # the loop has closed this very moment
-                self._loop.call_soon_threadsafe(self._server.cut)
-            self._thread.join()
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            self._loop.call_soon_threadsafe(self._server.end)
+        self._thread.join()
 
     def hang_up(self, scope: Scope, at_once: bool) -> None:
         """

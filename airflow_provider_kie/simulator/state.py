@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +15,13 @@ from airflow_provider_kie.simulator.answers import CALLS, UNKNOWN
 from airflow_provider_kie.simulator.files import FileStore
 
 UploadShape = Literal["recorded", "quickstart"]
+MAX_REQUESTS = 20_000
+"""So many requests are remembered, the latest."""
+MAX_BODIES = 64_000_000
+"""So many bytes of JSON are remembered with them, the latest too."""
+# What HTTP lets a header be.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"(?![\t ])[\t\x20-\x7e\x80-\xff]*(?<![\t ])")
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,13 @@ class RecordedRequest:
     status: int | None = None
     """The HTTP status of the answer; None while there is none, and when there never was one."""
     json: Any = None
-    """The body of a JSON request, parsed."""
+    """The body, parsed, when it is JSON."""
     bytes_in: int = 0
-    """Bytes of the request's body."""
+    """Bytes of the request's body, as they were sent."""
+    code: int | None = None
+    """Kie.ai's code in the body of the answer; None where it gave none, or ``fail_next`` gave the body."""
+    error: str | None = None
+    """What broke inside the simulator, which then answered with code 500; None as a rule."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +70,34 @@ class Fault:
     def __post_init__(self) -> None:
         if sum((self.code is not None, self.html, self.body is not None)) > 1:
             raise ValueError("Only one of code, html and body can be the answer.")
+        if self.status is not None and not 200 <= self.status <= 599:
+            raise ValueError(f"status must be between 200 and 599, not {self.status}.")
         if self.drop_after is not None and self.drop_after < -1:
             raise ValueError("drop_after counts bytes of the body; -1 stands for no answer at all.")
+        if not all(math.isfinite(seconds) and seconds >= 0 for seconds in (self.delay, self.chunk_delay)):
+            raise ValueError("delay and chunk_delay are seconds.")
+        for name, value in {**self.headers, "Retry-After": str(self.retry_after)}.items():
+            if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value or "")):
+                raise ValueError(f"{name!r}: {value!r} can be no header.")
+        if not (_is_text(self.msg) and _is_text(self.body)):
+            raise ValueError("msg and body must be text that UTF-8 can carry.")
+
+
+def _is_text(value: bytes | str | None) -> bool:
+    return not isinstance(value, str) or not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def checked_balance(credits: float) -> float:
+    """
+    Check a balance.
+
+    :param credits: the balance.
+    :return: the same as a float.
+    :raises ValueError: when JSON cannot tell it.
+    """
+    if not math.isfinite(credits):
+        raise ValueError(f"The balance must be a finite number, not {credits}.")
+    return float(credits)
 
 
 @dataclass
@@ -91,6 +130,8 @@ class State:
         with self._lock:
             self._faults: dict[str, deque[Fault]] = {call: deque() for call in CALLS}
             self._requests: dict[int, RecordedRequest] = {}
+            self._bodies: deque[tuple[int, int]] = deque()
+            self._bytes_kept = 0
 
     def add_fault(self, call: str, fault: Fault, times: int) -> None:
         """
@@ -131,6 +172,8 @@ class State:
         with self._lock:
             number = next(self._numbers)
             self._requests[number] = request
+            if len(self._requests) > MAX_REQUESTS:
+                del self._requests[next(iter(self._requests))]
             return number
 
     def amend(self, number: int, **known: Any) -> None:
@@ -143,6 +186,24 @@ class State:
         with self._lock:
             if number in self._requests:
                 self._requests[number] = replace(self._requests[number], **known)
+
+    def keep_json(self, number: int, value: Any, size: int) -> None:
+        """
+        Note the JSON of a request, and forget the oldest beyond 64 MB.
+
+        :param number: the number that ``record`` gave.
+        :param value: the body, parsed.
+        :param size: the body's length in bytes.
+        """
+        self.amend(number, json=value)
+        with self._lock:
+            self._bodies.append((number, size))
+            self._bytes_kept += size
+            while self._bytes_kept > MAX_BODIES:
+                oldest, bytes_kept = self._bodies.popleft()
+                self._bytes_kept -= bytes_kept
+                if oldest in self._requests:
+                    self._requests[oldest] = replace(self._requests[oldest], json=None)
 
     def requests(self, call: str | None = None) -> list[RecordedRequest]:
         """

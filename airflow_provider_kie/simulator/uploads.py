@@ -17,10 +17,12 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from airflow_provider_kie.simulator.answers import Refused, upload_error, upload_success
+from airflow_provider_kie.simulator.bodies import read_json
+from airflow_provider_kie.simulator.downloads import serve
 from airflow_provider_kie.simulator.fetching import fetch
 from airflow_provider_kie.simulator.files import Incoming, UploadedObject
 from airflow_provider_kie.simulator.forms import read_form
-from airflow_provider_kie.simulator.routes import bare_app, key_required, read_json, serve
+from airflow_provider_kie.simulator.routes import bare_app, key_required
 from airflow_provider_kie.simulator.state import State
 
 MAX_BASE64 = 10_000_000
@@ -47,7 +49,7 @@ def upload_app(state: State) -> FastAPI:
 
     @app.post("/api/file-url-upload", dependencies=keyed)
     async def url_upload(request: Request) -> Response:
-        fields = await read_json(request, _too_large)
+        fields = await read_json(request, upload_error, unreadable=400)
         url = required(fields, "fileUrl")
         destination(fields, "")
         with state.files.incoming() as incoming:
@@ -56,7 +58,7 @@ def upload_app(state: State) -> FastAPI:
 
     @app.post("/api/file-base64-upload", dependencies=keyed)
     async def base64_upload(request: Request) -> Response:
-        fields = await read_json(request, _too_large)
+        fields = await read_json(request, upload_error, unreadable=400)
         data, name = decoded(required(fields, "base64Data"))
         with state.files.incoming() as incoming:
             incoming.write(data)
@@ -67,10 +69,6 @@ def upload_app(state: State) -> FastAPI:
         return serve(state.files.find_upload(f"kieai/{path}"))
 
     return app
-
-
-def _too_large() -> Response:
-    return upload_error(413)
 
 
 def required(fields: Mapping[str, Any], name: str) -> str:
@@ -97,6 +95,7 @@ def web_url(url: str) -> str:
     :raises Refused: with code 400, when it is not http or https.
     """
     if not re.match(r"https?://[^/]", url, re.IGNORECASE):
+        # invented: these words, and those of the refused paths and names below.
         raise Refused(upload_error(400, "Invalid fileUrl: only http and https URLs can be downloaded"))
     return url
 
@@ -114,8 +113,9 @@ def decoded(text: str) -> tuple[bytes, str]:
         data = binascii.a2b_base64(text[prefix.end() :] if prefix else text, strict_mode=True)
     except ValueError:
         raise Refused(upload_error(400, "Base64 decoding failed: Invalid Base64 format")) from None
+    # invented: that kie.ai refuses more than it advises, here and by URL, and the code.
     if len(data) > MAX_BASE64:
-        raise Refused(_too_large())
+        raise Refused(upload_error(413))
     return data, "file" + ((prefix and mimetypes.guess_extension(prefix[1])) or "")
 
 
@@ -129,14 +129,15 @@ def destination(fields: Mapping[str, Any], original: str) -> tuple[str, str]:
     :raises Refused: with code 400, for a path or name that kie.ai does not take.
     """
     path = required(fields, "uploadPath")
-    if path.startswith("/") or path.endswith("/") or ".." in path.split("/"):
-        raise Refused(upload_error(400, "Invalid uploadPath: no leading or trailing slash, no '..'"))
+    if path.startswith("/") or path.endswith("/") or ".." in path.split("/") or "\0" in path:
+        raise Refused(upload_error(400, "Invalid uploadPath: no leading or trailing slash, no '..', no NUL"))
     name = fields.get("fileName")
     if not isinstance(name, str) or not name:
+        # invented: the extension of what came without one.
         extension = PurePosixPath(original).suffix or ".bin"
         name = f"{time.time_ns() // 1_000_000}-{secrets.token_hex(4)}{extension}"
-    if "/" in name or name in (".", ".."):
-        raise Refused(upload_error(400, "Invalid fileName: no slash, and not only dots"))
+    if "/" in name or "\0" in name or name in (".", ".."):
+        raise Refused(upload_error(400, "Invalid fileName: no slash, no NUL, and not only dots"))
     return path, name
 
 

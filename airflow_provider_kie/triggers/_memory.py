@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +16,11 @@ log = logging.getLogger(__name__)
 # Airflow collects events from the triggers once a second and stores them a moment later; one that is not
 # stored dies with the triggerer.
 STORED_AFTER = 10.0
+
+# What was seen longer ago than a day says nothing of today: the watcher may have been taken out of its DAG
+# and put back weeks later. A balance that stays is written down again every hour, so its note stays young.
+FORGOTTEN_AFTER = 24 * 3600.0
+REFRESHED_AFTER = 3600.0
 
 
 class Memory:
@@ -30,6 +37,7 @@ class Memory:
         self._is_read = False
         self._has_told = False
         self._kept: Seen | None = None
+        self._kept_at = -math.inf
 
     async def recall(self, seen: Seen | None) -> Seen | None:
         """
@@ -54,9 +62,12 @@ class Memory:
             return seen
         self._is_read = True
         match kept:
-            case {"balance": int() | float() as balance, "armed": bool(armed)} if not self._has_told:
-                self._kept = Seen(float(balance), armed)
-                return self._kept
+            case {
+                "balance": int() | float() as balance,
+                "armed": bool(armed),
+                "time": int() | float() as then,
+            } if not self._has_told and _is_young(then):
+                return Seen(float(balance), armed)
         return seen
 
     async def told(self) -> None:
@@ -67,18 +78,27 @@ class Memory:
 
     async def keep(self, seen: Seen) -> None:
         """
-        Remember what was seen; if that fails, the next balance tries again.
+        Remember what was seen and when; if that fails, the next balance tries again.
 
         :param seen: What to remember.
         """
-        if self._store is None or not self._is_read or seen == self._kept:
+        if self._store is None or not self._is_read:
+            return
+        # Not by the clock on the wall, which may go back.
+        now = time.monotonic()
+        if seen == self._kept and now - self._kept_at < REFRESHED_AFTER:
             return
         try:
-            await self._store.aset(self._key, asdict(seen))
+            await self._store.aset(self._key, asdict(seen) | {"time": time.time()})
         except Exception as error:
             await _warn(f"What was seen cannot be remembered yet, will try again: {error}")
         else:
-            self._kept = seen
+            self._kept, self._kept_at = seen, now
+
+
+def _is_young(then: float) -> bool:
+    # A time to come is another machine's clock; far in the future it is nothing to go by.
+    return abs(time.time() - then) < FORGOTTEN_AFTER
 
 
 async def _warn(text: str) -> None:

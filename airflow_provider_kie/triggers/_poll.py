@@ -13,11 +13,20 @@ from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 if TYPE_CHECKING:
     from airflow_provider_kie.hooks.kie import KieHook
 
-# A poll in trouble waits longer than its interval: by what doubles from the interval, or from this if the
-# interval is shorter ...
-SHORTEST_BACKOFF = 0.1
-# ... up to this.
+# No author means to ask kie.ai a hundred times a second, and an interval of 0 would.
+SHORTEST_INTERVAL = 1.0
+# A poll in trouble waits longer than its interval: by what doubles from the interval, up to this.
 LONGEST_BACKOFF = 300.0
+
+
+def polling_interval(poke_interval: float) -> float:
+    """
+    Say how often the triggerer asks.
+
+    :param poke_interval: Seconds, as the author wants them.
+    :return: Seconds, one or more.
+    """
+    return max(poke_interval, SHORTEST_INTERVAL)
 
 
 async def balances(kie_conn_id: str, interval: float) -> AsyncGenerator[float | KieError, None]:
@@ -25,7 +34,7 @@ async def balances(kie_conn_id: str, interval: float) -> AsyncGenerator[float | 
     Ask for the balance for ever; an error is a value, because raising would end everyone who shares the poll.
 
     :param kie_conn_id: Airflow connection.
-    :param interval: Seconds between two polls; after an error it is longer.
+    :param interval: Seconds between two polls, one at the least; after an error it is longer.
     :return: Balances and errors, one a poll.
     """
     failures = 0
@@ -44,15 +53,16 @@ def seconds_to_wait(interval: float, failures: int, retry_after: float | None = 
     """
     Say when to ask again.
 
-    :param interval: Seconds between two polls when all is well.
+    :param interval: Seconds between two polls when all is well, as the author wants them.
     :param failures: How many polls in a row have failed.
     :param retry_after: Seconds that kie.ai asked for, honoured up to 120.
     :return: The interval; after a failure, more by a random part of a bound that doubles each time, so that
         those who failed together do not come back together.
     """
+    interval = polling_interval(interval)
     if not failures:
         return interval
-    bound = min(max(interval, SHORTEST_BACKOFF) * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
+    bound = min(interval * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
     jitter = random.uniform(0, bound)  # noqa: S311 - nobody gains by guessing it
     return max(interval + jitter, min(retry_after or 0.0, RETRY_AFTER_LIMIT))
 

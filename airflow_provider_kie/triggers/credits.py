@@ -16,7 +16,8 @@ from airflow_provider_kie.client import errors
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.credits import CreditsCrossing, CreditsGoal, Seen, finite
 from airflow_provider_kie.triggers._memory import Memory
-from airflow_provider_kie.triggers._poll import balances
+from airflow_provider_kie.triggers._poll import balances, polling_interval
+from airflow_provider_kie.waiting import Misses
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class _SharedPollTrigger(BaseEventTrigger):
 
     def shared_stream_key(self) -> Hashable | None:
         """Name the poll that this trigger can share."""
-        return ("kie-credits", self.kie_conn_id, self.poke_interval)
+        return ("kie-credits", self.kie_conn_id, polling_interval(self.poke_interval))
 
     @classmethod
     def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[float | KieError, None]:
@@ -77,9 +78,9 @@ class KieCreditsTrigger(_SharedPollTrigger):
 
     :param threshold: Credits.
     :param condition: ``at_least`` or ``below``.
-    :param poke_interval: Seconds between polls.
+    :param poke_interval: Seconds between polls, one at the least.
     :param kie_conn_id: Airflow connection.
-    :param silent_fail: Whether permanent errors too mean "not yet".
+    :param silent_fail: Whether no error ends the waiting.
     """
 
     # A deferred task's trigger belongs to the triggerers of the task's queue; event triggers have none of
@@ -119,17 +120,20 @@ class KieCreditsTrigger(_SharedPollTrigger):
         :param shared_stream: Balances and errors.
         :return: One event, for :func:`read_event`.
         """
+        misses = Misses()
         async for result in shared_stream:
             if isinstance(result, float):
+                misses = Misses()
                 if self.goal.met_by(result):
                     yield TriggerEvent({"status": "success", "credits": result})
                     return
                 await self._say(logging.INFO, f"The balance of {result:.15g} credits is not yet {self.goal}")
-            elif result.transient or self.silent_fail:
-                await self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
-            else:
+                continue
+            misses = misses.after(result)
+            if misses.end_the_waiting and not self.silent_fail:
                 yield TriggerEvent(_error_payload(result))
                 return
+            await self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
 
 
 class KieCreditsEventTrigger(_SharedPollTrigger):
@@ -146,7 +150,7 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
     :param threshold: Credits.
     :param condition: ``below`` or ``at_least``.
     :param kie_conn_id: Airflow connection.
-    :param poke_interval: Seconds between polls, or a ``timedelta``.
+    :param poke_interval: Seconds between polls, or a ``timedelta``; one second at the least.
     :param hysteresis: Credits that the balance has to go back beyond the threshold before it can cross it
         again; by default 5 % of the threshold.
     :raises ValueError: An argument is unusable.

@@ -60,8 +60,8 @@ def keys(s3: Any) -> list[str]:
     return [entry["Key"] for entry in s3.list_objects_v2(Bucket="bucket").get("Contents", [])]
 
 
-def read(s3: Any, key: str) -> bytes:
-    body: bytes = s3.get_object(Bucket="bucket", Key=key)["Body"].read()
+def read(s3: Any, key: str, bucket: str = "bucket") -> bytes:
+    body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return body
 
 
@@ -170,3 +170,115 @@ def test_a_missing_object_is_named(s3: Any, kie_simulator: KieSimulator) -> None
     with pytest.raises(FileNotFoundError, match=r"s3://bucket/no\.bin"):
         upload.execute({})
     assert kie_simulator.requests == []
+
+
+def test_a_missing_bucket_is_named_before_anything_moves(s3: Any, kie_simulator: KieSimulator) -> None:
+    url = kie_simulator.add_generated_file("a.bin", b"new")
+    for destination in ("s3://no-such-bucket/a.bin", "s3://no-such-bucket/", "s3://no-such-bucket"):
+        with pytest.raises(FileNotFoundError, match="there is no bucket 'no-such-bucket'"):
+            download(url, destination)
+    upload = KieUploadOperator(
+        task_id="u", source="s3://no-such-bucket/a.bin", source_conn_id="aws_store", upload_path="a"
+    )
+    with pytest.raises(FileNotFoundError, match="there is no bucket 'no-such-bucket'"):
+        upload.execute({})
+    assert kie_simulator.requests == []
+
+
+def test_a_bucket_is_a_folder(s3: Any, kie_simulator: KieSimulator) -> None:
+    url = kie_simulator.add_generated_file("a.bin", b"new")
+    assert download(url, "s3://bucket")["path"] == "s3://bucket/a.bin"
+    assert read(s3, "a.bin") == b"new"
+
+
+@pytest.mark.parametrize("size", [1000, 1_000_000])
+def test_who_may_only_put_objects_needs_no_more(
+    size: int, s3: Any, kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs: Any = ObjectStoragePath("s3://bucket/a.bin", conn_id="aws_store").fs
+    bucket, refused = f"put-only-{size}", []
+    s3.create_bucket(Bucket=bucket)
+
+    def refuse(method: str) -> None:
+        if method.startswith(("head_", "list_", "get_")):
+            refused.append(method)
+            raise PermissionError("Forbidden")
+
+    async def call(self: Any, method: str, *args: Any, _real: Any = type(fs)._call_s3, **kwargs: Any) -> Any:
+        refuse(method)
+        return await _real(self, method, *args, **kwargs)
+
+    def call_now(self: Any, method: str, *args: Any, _real: Any = type(fs).call_s3, **kwargs: Any) -> Any:
+        refuse(method)
+        return _real(self, method, *args, **kwargs)
+
+    monkeypatch.setattr(type(fs), "_call_s3", call)
+    monkeypatch.setattr(type(fs), "call_s3", call_now)
+    data = os.urandom(size)
+    url = kie_simulator.add_generated_file("a.bin", data)
+    for destination in (f"s3://{bucket}/out/a.bin", f"s3://{bucket}", f"s3://{bucket}/out/"):
+        download(url, destination)
+    assert read(s3, "out/a.bin", bucket) == read(s3, "a.bin", bucket) == data
+    # The bucket is asked for once in a process, not for each file.
+    assert sorted(refused) == ["head_bucket", "list_objects_v2"]
+
+
+def test_what_a_storage_was_told_of_objects_goes_for_ours(
+    s3: Any, kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs: Any = ObjectStoragePath("s3://bucket/a.bin", conn_id="aws_store").fs
+    monkeypatch.setattr(fs, "s3_additional_kwargs", {"StorageClass": "STANDARD_IA"})
+    for size in (1000, 1_000_000):
+        url = kie_simulator.add_generated_file(f"{size}.bin", os.urandom(size))
+        download(url, "s3://bucket/")
+        assert s3.head_object(Bucket="bucket", Key=f"{size}.bin")["StorageClass"] == "STANDARD_IA"
+
+
+def test_an_upload_that_cannot_be_aborted_is_told(
+    s3: Any,
+    kie_simulator: KieSimulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    fs: Any = ObjectStoragePath("s3://bucket/a.bin", conn_id="aws_store").fs
+    real = fs._call_s3
+
+    async def call(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method in ("upload_part", "abort_multipart_upload"):
+            raise OSError(f"no {method}")
+        return await real(method, *args, **kwargs)
+
+    monkeypatch.setattr(type(fs), "_call_s3", call)
+    url = kie_simulator.add_generated_file("a.bin", os.urandom(1_000_000))
+    with pytest.raises(OSError, match="no upload_part"):
+        download(url, "s3://bucket/out/a.bin")
+    assert "An unfinished upload of out/a.bin stays in bucket bucket" in caplog.text
+    assert left_in(tmp_path / "tmp") == []
+    monkeypatch.undo()
+    for upload in s3.list_multipart_uploads(Bucket="bucket")["Uploads"]:
+        s3.abort_multipart_upload(Bucket="bucket", Key=upload["Key"], UploadId=upload["UploadId"])
+
+
+def test_an_object_is_read_in_small_blocks(
+    s3: Any, kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs: Any = ObjectStoragePath("s3://bucket/a.bin", conn_id="aws_store").fs
+    ranges: list[str] = []
+    real = fs._call_s3
+
+    async def call(self: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method == "get_object":
+            ranges.append(kwargs.get("Range") or args[0]["Range"])
+        return await real(method, *args, **kwargs)
+
+    monkeypatch.setattr(type(fs), "_call_s3", call)
+    s3.put_object(Bucket="bucket", Key="a.bin", Body=os.urandom(12_000_000))
+    KieUploadOperator(
+        task_id="u", source="s3://bucket/a.bin", source_conn_id="aws_store", upload_path="a"
+    ).execute({})
+    sizes = [
+        int(end) - int(start) for start, end in (text.removeprefix("bytes=").split("-") for text in ranges)
+    ]
+    assert len(sizes) >= 3
+    assert max(sizes) <= 6 * 1024 * 1024

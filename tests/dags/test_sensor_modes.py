@@ -85,6 +85,26 @@ def test_a_permanent_error_fails_it_when_the_retries_are_used_up(
     assert len(kie_simulator.requests) == 3
 
 
+def test_an_odd_answer_ends_it_the_third_time_and_a_retry_counts_anew(
+    mode: str, wait: Wait, kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rescheduled, Airflow's own state store counts."""
+    monkeypatch.setattr("airflow_provider_kie.triggers._poll.LONGEST_BACKOFF", 0.05)
+    kie_simulator.fail_next("credit", code=404, times=50)
+    assert wait(50, retries=1) == {"wait[0]": "failed"}
+    assert len(kie_simulator.requests) == (8 if mode == "deferrable" else 6)
+
+
+def test_odd_answers_that_do_not_come_in_a_row_are_waited_out(
+    wait: Wait, kie_simulator: KieSimulator
+) -> None:
+    for _ in range(2):
+        kie_simulator.fail_next("credit", code=404, times=2)
+        answer_with(kie_simulator, 0)
+    assert wait(50) == {"wait[0]": "success"}
+    assert len(kie_simulator.requests) == 7
+
+
 def test_execution_timeout_counts_the_time_on_a_worker(
     mode: str, wait: Wait, kie_simulator: KieSimulator
 ) -> None:

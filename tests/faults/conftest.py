@@ -7,29 +7,15 @@ import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
 
-from .ledger import Ledger
+from .ledger import LEDGER, Ledger
 from .trial import Trial
 from .worker import Zygote
-
-_LEDGER = pytest.StashKey[Ledger]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash.setdefault(_LEDGER, Ledger())
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    ledger = config.stash.get(_LEDGER, None)
-    if ledger is not None and ledger.lost:
-        terminalreporter.section("faults")
-        for line in ledger.report():
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture
 def ledger(request: pytest.FixtureRequest) -> Ledger:
     """Give the session's account of cases."""
-    return request.config.stash.setdefault(_LEDGER, Ledger())
+    return request.config.stash[LEDGER]
 
 
 @pytest.fixture

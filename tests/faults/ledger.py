@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
+import pytest
+
 Loss = Literal[
     "other ending than promised",
     "error without a type",
@@ -66,7 +68,16 @@ class Ledger:
             "lost: " + ("something" if counts else "nothing"),
         ]
         lines += [f"  {counts[loss]:4}  {loss}" for loss in LOSSES]
-        lines += self.notes
+        lines += [*self._themes(), *self.notes]
         for case, losses in self.lost.items():
             lines += [f"LOST {case}: {loss}: {how}" for loss, how in losses]
         return lines
+
+    def _themes(self) -> list[str]:
+        cases = Counter(case.partition(":")[0] for case in self.lost)
+        survived = Counter(case.partition(":")[0] for case, losses in self.lost.items() if not losses)
+        return [f"{theme}: {count} cases, {survived[theme]} survived" for theme, count in cases.items()]
+
+
+LEDGER = pytest.StashKey[Ledger]()
+"""Where a session has its ledger."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,8 @@ from .server import Reply, envelope
 from .trial import Ending, Trial
 
 GOOD = Reply(body=envelope(5916.25))
+GOOD_BODY = envelope(5916.25).encode()
+GZIP = {"Content-Encoding": "gzip"}
 HTML = "<!DOCTYPE html><html><body>" + "<p>Please wait.</p>" * 200 + "{link} {key}</body></html>"
 
 
@@ -78,8 +81,26 @@ CASES = [
         "a packed bomb",
         text(gzip.compress(bytes(80_000_000)), headers={"Content-Encoding": "gzip"}),
         KieResponseError,
+    ),
+    Case(
+        "a bomb packed twice",
+        text(gzip.compress(gzip.compress(bytes(8_000_000))), headers={"Content-Encoding": "gzip, gzip"}),
+        KieResponseError,
         asked=3,
     ),
+    Case("gzip", text(gzip.compress(GOOD_BODY), headers={"Content-Encoding": "GZIP"})),
+    Case("x-gzip", text(gzip.compress(GOOD_BODY), headers={"Content-Encoding": "x-gzip"})),
+    Case("deflate", text(zlib.compress(GOOD_BODY), headers={"Content-Encoding": "deflate"})),
+    Case("gzip and nothing", text(gzip.compress(GOOD_BODY), headers={"Content-Encoding": "identity, gzip"})),
+    Case("gzip in chunks", text(gzip.compress(GOOD_BODY), headers=GZIP, framing="chunked")),
+    Case("Identity as encoding", text(GOOD_BODY, headers={"Content-Encoding": "Identity"})),
+    Case("nothing as encoding", text(GOOD_BODY, headers={"Content-Encoding": ""})),
+    Case(
+        "gzip cut in the middle, once",
+        (Reply(body=gzip.compress(GOOD_BODY)[:-9], headers=GZIP), GOOD),
+        asked=2,
+    ),
+    Case("brotli, once", (Reply(body=b"br", headers={"Content-Encoding": "br"}), GOOD), asked=2),
     Case("broken gzip, once", (Reply(body=b"no gzip", headers={"Content-Encoding": "gzip"}), GOOD), asked=2),
     Case(
         "a number of 5,000 digits", text('{"code":200,"data":' + "9" * 5000 + "}"), KieResponseError, asked=3
@@ -96,6 +117,7 @@ CASES = [
     Case("a list", text("[200]"), KieResponseError, asked=3),
     Case("a code of text", text('{"code":"200","data":5916.25}')),
     Case("code 200 under status 500", text(envelope(1.0), 500), KieUnavailableError, asked=3),
+    Case("code 200 under status 403", text(envelope(1.0), 403), KieAuthError),
     Case(
         "code 200, but not successful",
         text('{"success":false,"code":200,"msg":"no","data":1}'),

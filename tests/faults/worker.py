@@ -55,16 +55,26 @@ class Zygote:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n")
 
-    def start(self, verb: str, connection: str, *, limits: dict[str, int] | None = None, **how: Any) -> None:
+    def start(
+        self,
+        verb: str,
+        connection: str,
+        *,
+        limits: dict[str, int] | None = None,
+        environment: dict[str, str] | None = None,
+        **how: Any,
+    ) -> None:
         """
         Start a worker.
 
         :param verb: ``upload`` or ``download``.
         :param connection: The connection's JSON.
         :param limits: ``fsize`` in bytes, ``uid`` to become, ``umask``.
+        :param environment: Variables of its own, such as ``TMPDIR``.
         :param how: Arguments of the operator.
         """
-        self._write(json.dumps({"verb": verb, "conn": connection, "limits": limits or {}, "how": how}))
+        job = {"verb": verb, "conn": connection, "limits": limits or {}, "env": environment or {}, "how": how}
+        self._write(json.dumps(job))
 
     def kill(self, number: int) -> None:
         """
@@ -98,7 +108,8 @@ def _become(limits: dict[str, int]) -> None:
 def _work(job: dict[str, Any]) -> dict[str, Any]:
     from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 
-    os.environ["AIRFLOW_CONN_KIE_DEFAULT"] = job["conn"]
+    os.environ |= {"AIRFLOW_CONN_KIE_DEFAULT": job["conn"], **job["env"]}
+    tempfile.tempdir = None
     _become(job["limits"])
     kind = KieUploadOperator if job["verb"] == "upload" else KieDownloadOperator
     operator = kind(task_id="faults", **job["how"])

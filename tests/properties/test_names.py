@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_kie.client.arguments import clean_file_name, clean_upload_path
 from airflow_provider_kie.client.uploads import unique_file_name
 from airflow_provider_kie.client.urls import NAME_LIMIT, file_name_of, is_http_url, without_query
+from airflow_provider_kie.transfers import distinct_names
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Long without many draws, which would cost most of the time.
@@ -75,6 +77,47 @@ def test_an_ordinary_name_is_kept(name: str, end: str) -> None:
 )
 def test_a_long_name_keeps_its_extension(stem: str, end: str) -> None:
     assert file_name_of(f"https://host/{quote(stem + end)}").endswith(end)
+
+
+def as_a_careless_storage_sees_it(name: str) -> str:
+    """Without case, and with accents taken apart: macOS, Windows and some network file systems do so."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
+alike = st.sampled_from(["a.png", "A.png", "a.PNG", "a-2.png", "A-2.PNG", "\u00e9", "e\u0301", "E\u0301"])
+
+
+@given(
+    batch=st.lists(
+        alike | names | long.filter(lambda text: not re.search("[\ud800-\udfff]", text)), max_size=9
+    )
+)
+@example(batch=["n" * 255] * 3)
+@example(batch=["\u6587" * 85] * 12)
+@example(batch=["\u6587" * 83 + "ab.png"] * 3)
+@example(batch=["a." + "b" * 253] * 3)
+@example(batch=["a." + "\u6587" * 60] * 3)
+@example(batch=["x" * 251 + ".png", "x" * 249 + "-2.png", "x" * 251 + ".PNG"])
+def test_the_names_of_a_batch_are_safe_and_collide_nowhere(batch: list[str]) -> None:
+    made = distinct_names([f"https://host/{quote(name, safe='')}" for name in batch])
+    assert all(is_safe(name) for name in made)
+    assert len({as_a_careless_storage_sees_it(name) for name in made}) == len(batch)
+
+
+@given(batch=st.lists(st.sampled_from(["abc.png", "abd.png", "abc.mp4", "abc"]), unique=True))
+def test_names_that_do_not_collide_are_kept(batch: list[str]) -> None:
+    assert distinct_names([f"https://host/{name}?token=1" for name in batch]) == batch
+
+
+def test_the_extension_stays_where_names_are_numbered() -> None:
+    long = "\u6587" * 83 + "ab.png"
+    assert distinct_names([f"https://host/{name}" for name in ("a.png", "A.png", "a.png", long, long)]) == [
+        "a.png",
+        "A-2.png",
+        "a-3.png",
+        long,
+        "\u6587" * 83 + "-2.png",
+    ]
 
 
 @given(name=texts)

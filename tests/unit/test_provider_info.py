@@ -92,7 +92,13 @@ def test_airflow_shows_the_form_without_complaint() -> None:
     (meta,) = [meta for meta in HookMetaService.hook_meta_data() if meta.connection_type == "kie"]
     assert meta.hook_class_name == CONNECTION_TYPE["hook-class-name"]
     assert meta.extra_fields is not None
-    assert list(meta.extra_fields) == ["upload_base_url", "timeout", "max_retries", "upload_retention_hours"]
+    assert list(meta.extra_fields) == [
+        "upload_base_url",
+        "timeout",
+        "max_retries",
+        "upload_retention_hours",
+        "uploaded_files_host",
+    ]
     assert meta.standard_fields is not None
     assert meta.standard_fields.password is not None
     assert meta.standard_fields.password.title == "API key"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
+import zlib
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -9,7 +12,7 @@ import httpx
 import pytest
 
 from airflow_provider_kie.client import calls
-from airflow_provider_kie.client.answers import ANSWER_LIMIT, read_answer, retry_after
+from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, read_answer, retry_after, unpack
 from airflow_provider_kie.client.errors import (
     KieAuthError,
     KieError,
@@ -81,6 +84,26 @@ def test_the_code_in_the_body_goes_before_the_status(
     assert f"credits: {message} (code {code})" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"code": 401, "msg": UNAUTHORIZED}, 200, True),
+        ({"code": "433", "msg": "cap"}, 433, True),
+        ({"code": 500, "msg": "down"}, 200, True),
+        ({"code": 200, "msg": "ok", "data": 1}, 401, False),
+        ({"error": "Unauthorized"}, 401, False),
+        ({}, 401, False),
+        (b"<html>401</html>", 401, False),
+        (b"", 404, False),
+        (b"<html>502</html>", 502, False),
+        (b"", 302, False),
+        ({"code": 200, "data": None}, 200, False),
+    ],
+)
+def test_an_error_tells_whether_kie_ai_itself_said_it(body: Any, status: int, said: bool) -> None:
+    assert error_of(body, status).said_by_kie is said
+
+
 def test_a_code_as_text_is_a_code() -> None:
     assert type(error_of({"code": "429", "msg": "slow"})) is KieRateLimitError
 
@@ -109,6 +132,13 @@ def test_the_status_decides_where_the_body_names_no_error(
 ) -> None:
     error = error_of(body, status)
     assert (type(error), error.code) == (kind, status)
+
+
+@pytest.mark.parametrize("status", [302, 403, 500])
+def test_a_status_that_contradicts_the_code_is_said_to(status: int) -> None:
+    error = error_of({"code": 200, "msg": "File uploaded successfully", "data": 5}, status)
+    assert f"says code 200, but the HTTP status is {status}" in str(error)
+    assert "successfully" not in str(error)
 
 
 def test_a_redirect_is_no_success() -> None:
@@ -246,6 +276,51 @@ def test_an_error_from_parsing_names_the_call_and_has_no_cause_that_shows_more()
     error = error_of({"code": 200, "data": "https://h/?sig=s3cret"})
     assert str(error) == "credits: the balance is no number but str"
     assert error.__suppress_context__
+
+
+def packed(encoding: str, body: bytes) -> bytes:
+    headers = httpx.Headers({"Content-Encoding": encoding})
+    assert is_packed(calls.get_credits(), headers) == (body != b"plain")
+    return unpack(calls.get_credits(), headers, body)
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity", " , identity "])
+def test_an_answer_that_is_not_packed_stays_as_it_is(encoding: str) -> None:
+    assert packed(encoding, b"plain") == b"plain"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZip", "x-gzip", "deflate", "identity, gzip"])
+def test_an_answer_that_came_packed_is_unpacked(encoding: str) -> None:
+    compress = zlib.compress if encoding == "deflate" else gzip.compress
+    assert packed(encoding, compress(b"body")) == b"body"
+    assert packed(encoding, compress(b" " * ANSWER_LIMIT)) == b" " * ANSWER_LIMIT
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "rot13"])
+def test_an_answer_that_is_packed_in_another_way_is_refused(encoding: str) -> None:
+    with pytest.raises(KieResponseError, match="was not asked for") as caught:
+        packed(encoding, b"")
+    assert caught.value.transient
+
+
+def test_no_more_than_the_limit_of_a_bomb_is_ever_in_memory() -> None:
+    bomb = gzip.compress(bytes(200_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(KieResponseError, match="larger than") as caught:
+            packed("gzip", bomb)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert not caught.value.transient
+    assert peak < 4 * ANSWER_LIMIT
+
+
+@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"body")[:-1]])
+def test_packed_bytes_that_are_broken_or_cut_are_an_error_that_may_pass(body: bytes) -> None:
+    with pytest.raises(KieResponseError, match="packed bytes") as caught:
+        packed("gzip", body)
+    assert caught.value.transient
 
 
 @pytest.mark.parametrize(

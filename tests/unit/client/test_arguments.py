@@ -54,8 +54,9 @@ def test_a_public_url_is_given_back(url: str) -> None:
     ],
 )
 def test_what_is_no_http_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"^file_url must be an absolute http\(s\) URL"):
+    with pytest.raises(ValueError, match=r"^file_url must be an absolute http\(s\) URL") as caught:
         check_public_url("file_url", url)
+    assert str(caught.value).endswith(f", not {url!r}")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,16 @@ def test_what_is_no_http_url_is_refused(url: str) -> None:
 )
 def test_a_url_with_credentials_is_refused_without_showing_them(url: str) -> None:
     with pytest.raises(ValueError, match="must not hold credentials") as caught:
+        check_public_url("file_url", url)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["h/a?sig=s3cret", "ftp://me:s3cret@h/a", "https://h:none/a#s3cret", "https:///a?s3cret", "s3cret@h/a"],
+)
+def test_what_is_no_http_url_is_shown_without_what_may_be_secret(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^file_url must be an absolute http\(s\) URL, not '.*/a") as caught:
         check_public_url("file_url", url)
     assert "s3cret" not in str(caught.value)
 

@@ -13,6 +13,7 @@ from airflow_provider_kie.client.errors import (
     KieCancelledError,
     KieConfigError,
     KieConnectionError,
+    KieConnectionNotFoundError,
     KieError,
     KieFeatureDisabledError,
     KieGatewayError,
@@ -32,6 +33,7 @@ from airflow_provider_kie.client.errors import (
 
 TREE = [
     (KieConfigError, KieError, False),
+    (KieConnectionNotFoundError, KieConfigError, True),
     (KieAuthError, KieError, False),
     (KieInsufficientCreditsError, KieError, False),
     (KieQuotaError, KieError, False),
@@ -158,6 +160,8 @@ def test_an_error_without_answer_has_neither() -> None:
 def test_one_error_can_differ_from_its_class_in_being_transient() -> None:
     assert KieResponseError("cut", transient=True).transient
     assert not KieTransferError("refused", transient=False).transient
+    assert not KieConnectionError("not trusted", never_sent=True, transient=False).transient
+    assert KieConnectionError("refused", never_sent=True).transient
     assert not KieResponseError.transient
 
 
@@ -171,10 +175,12 @@ def test_what_a_human_must_mend_says_how(kind: type[KieError]) -> None:
     "error",
     [
         KieRateLimitError("slow down", code=429, retry_after=3.5),
-        KieAuthError("who are you", code=401),
+        KieAuthError("who are you", code=401, said_by_kie=True),
         KieConnectionError("refused", never_sent=True),
+        KieConnectionError("not trusted", never_sent=True, transient=False),
         KieTransferError("refused", code=403, transient=False),
         KieConfigError("timeout: no"),
+        KieConnectionNotFoundError("not found"),
     ],
 )
 def test_errors_survive_pickling(error: KieError) -> None:

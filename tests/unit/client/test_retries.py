@@ -70,6 +70,7 @@ def failing(*errors: BaseException) -> tuple[Callable[[], str], list[BaseExcepti
         (KieGatewayError("x", code=502), True, False),
         (KieConnectionError("x"), True, False),
         (KieConnectionError("x", never_sent=True), True, True),
+        (KieConnectionError("x", never_sent=True, transient=False), False, False),
         (KieTransferError("x"), True, False),
         (KieTransferError("x", transient=False), False, False),
         (KieResponseError("x", transient=True), True, False),

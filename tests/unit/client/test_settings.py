@@ -19,6 +19,7 @@ def test_the_defaults_are_kie_ai() -> None:
         "timeout": 60.0,
         "max_retries": 4,
         "upload_retention_hours": 24.0,
+        "uploaded_files_host": "tempfile.redpandaai.co",
     }
 
 
@@ -168,6 +169,47 @@ def refuse(name: str, value: Any) -> None:
 )
 def test_an_uploaded_file_is_known_by_its_host(file_url: str, uploaded: bool) -> None:
     assert KieSettings(api_key="a-key").is_uploaded_file(file_url) is uploaded
+
+
+@pytest.mark.parametrize(
+    ("host", "file_url", "uploaded"),
+    [
+        ("files.example", "https://files.example/a.png", True),
+        ("FILES.example:443", "https://files.example/a.png", True),
+        ("files.example:8443", "https://files.example:8443/a.png", True),
+        ("files.example:8443", "https://files.example/a.png", False),
+        ("127.0.0.1:8767", "http://127.0.0.1:8767/a.png", True),
+        ("[::1]:8767", "http://[::1]:8767/a.png", True),
+        ("files.example", "https://tempfile.redpandaai.co/a.png", False),
+    ],
+)
+def test_the_host_of_uploaded_files_can_be_another(host: str, file_url: str, uploaded: bool) -> None:
+    settings = KieSettings(api_key="a-key", uploaded_files_host=host)
+    assert settings.is_uploaded_file(file_url) is uploaded
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        " ",
+        "https://files.example",
+        "files.example/",
+        "files.example/a",
+        "me:s3cret@files.example",
+        "files.example?s3cret",
+        "#s3cret",
+        "a b",
+        "h:x",
+        "files..example",
+        "files.example\n",
+        "::1",
+    ],
+)
+def test_what_is_no_host_of_uploaded_files_is_refused_without_showing_it(host: str) -> None:
+    with pytest.raises(KieConfigError, match=r"^uploaded_files_host: ") as caught:
+        KieSettings(api_key="a-key", uploaded_files_host=host)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

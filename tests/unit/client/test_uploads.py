@@ -121,6 +121,7 @@ def parts_of(request: httpx.Request) -> list[tuple[str, bytes]]:
     ("method", "size", "chosen"),
     [
         ("auto", None, "url"),
+        ("stream", None, "stream"),
         ("url", None, "url"),
         ("auto", 1, "base64"),
         ("auto", BASE64_ADVISED, "base64"),
@@ -139,7 +140,6 @@ def test_the_method_follows_the_documents(method: str, size: int | None, chosen:
 @pytest.mark.parametrize(
     ("method", "size", "reason"),
     [
-        ("stream", None, "method='stream' needs a file"),
         ("base64", None, "method='base64' needs a file"),
         ("url", 1, "method='url' needs an http"),
         ("base64", BASE64_LIMIT + 1, "method='base64' carries at most 10000000 bytes, not 10000001"),

@@ -8,6 +8,7 @@ from airflow_provider_kie.client.urls import (
     file_name_of,
     is_http_url,
     is_loopback,
+    presentable,
     without_query,
 )
 
@@ -101,6 +102,30 @@ def test_everything_else_is_not(host: str | None) -> None:
 )
 def test_the_query_and_the_fragment_are_taken_off(url: str, shown: str) -> None:
     assert without_query(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://h/a.png", "https://h/a.png"),
+        ("https://h/a?sig=s3cret", "https://h/a?..."),
+        ("https://h/a#s3cret", "https://h/a?..."),
+        ("https://me:s3cret@h/a?b", "https://***@h/a?..."),
+        ("https://me:s3c?ret@h/a", "https://***?..."),
+        ("https://me:s3c#ret@h/a", "https://***?..."),
+        ("https:///a?sig=abc@s3cret", "https://***?..."),
+        ("https://me:s3/cr@et@h/a", "https://***@h/a"),
+        ("//me:s3cret@h/a", "//***@h/a"),
+        ("me:s3cret@h//a", "***@h//a"),
+        ("https:/me:s3cret@h/a", "***@h/a"),
+        ("a.png", "a.png"),
+        ("", ""),
+        ("x" * 500, "x" * 197 + "..."),
+    ],
+)
+def test_of_what_should_be_a_url_nothing_secret_is_presentable(text: str, shown: str) -> None:
+    assert presentable(text) == shown
+    assert "s3c" not in shown
 
 
 @pytest.mark.parametrize(

@@ -231,10 +231,9 @@ def test_a_method_that_cannot_carry_the_source_is_refused(
     assert kie_simulator.requests == []
 
 
-@pytest.mark.parametrize("method", ["stream", "base64"])
-def test_a_url_cannot_be_sent_as_a_file(method: str, kie_simulator: KieSimulator) -> None:
-    with pytest.raises(ValueError, match="which kie"):
-        KieHook().upload_file("https://example.com/a.png", "tests", method=method)
+def test_a_url_cannot_be_sent_as_base64(kie_simulator: KieSimulator) -> None:
+    with pytest.raises(ValueError, match="or 'stream', which sends it through this worker"):
+        KieHook().upload_file("https://example.com/a.png", "tests", method="base64")
     assert kie_simulator.requests == []
 
 
@@ -486,7 +485,7 @@ def test_transfers_are_counted_in_airflows_metrics(
         def timing(self, name: str, value: timedelta) -> None:
             counted[name] = value.total_seconds()
 
-    monkeypatch.setattr("airflow_provider_kie.hooks.kie.get_stats", Recorder)
+    monkeypatch.setattr("airflow_provider_kie._metrics.get_stats", Recorder)
     kie_simulator.fail_next("file-base64-upload", code=500)
     uploaded = KieHook().upload_file(photo, "tests")
     KieHook().download_files([uploaded.download_url] * 2, f"{tmp_path}/back")

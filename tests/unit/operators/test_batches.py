@@ -19,29 +19,8 @@ from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadO
 from airflow_provider_kie.simulator import KieSimulator
 
 
-class StateStore:
-    """As much of Airflow 3.3's task state store as is used: what outlives a try."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.retentions: list[Any] = []
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        self.values[key] = value
-        self.retentions.append(retention)
-
-
-class TaskInstance:
-    def __init__(self, try_number: int) -> None:
-        self.try_number = try_number
-
-
-def context(try_number: int = 1, store: StateStore | None = None) -> Any:
-    given = {"ti": TaskInstance(try_number)}
-    return given | ({"task_state_store": store} if store else {})
+def context() -> Any:
+    return {}
 
 
 @pytest.fixture
@@ -114,72 +93,6 @@ def test_a_batch_that_may_pass_is_left_to_airflows_retries(
     assert all(isinstance(error, KieUnavailableError) for _, error in caught.value.failures)
 
 
-def test_a_retry_moves_only_what_is_missing(
-    kie_simulator: KieSimulator, photos: list[str], tmp_path: Path
-) -> None:
-    store = StateStore()
-    kie_simulator.fail_next("file-base64-upload", code=500, times=5)
-    with pytest.raises(KieBatchError, match="1 of 5 files failed"):
-        upload(photos, max_concurrency=1).execute(context(1, store))
-    kie_simulator.reset()
-    results: Any = upload(photos, max_concurrency=1).execute(context(2, store))
-    assert len(kie_simulator.requests) == 1
-    assert [result["source"] for result in results] == photos
-    assert len({result["download_url"] for result in results}) == 5
-    assert all(0 < retention.total_seconds() <= 24 * 3600 for retention in store.retentions)
-
-    urls = [result["download_url"] for result in results]
-    operator = KieDownloadOperator(task_id="down", file_url=urls, destination=str(tmp_path / "back"))
-    operator.execute(context(1, store))
-    (tmp_path / "back" / urls[0].rpartition("/")[2]).unlink()
-    kie_simulator.reset()
-    operator.execute(context(2, store))
-    assert len(kie_simulator.requests) == 1
-
-
-def test_a_finished_upload_is_not_repeated_unless_its_source_has_changed(
-    kie_simulator: KieSimulator, photos: list[str]
-) -> None:
-    store = StateStore()
-    first = upload(photos[0]).execute(context(1, store))
-    assert upload(photos[0]).execute(context(2, store)) == first
-    assert len(kie_simulator.requests) == 1
-    Path(photos[0]).write_bytes(b"changed")
-    assert upload(photos[0]).execute(context(3, store)) != first
-    assert len(kie_simulator.requests) == 2
-
-
-def test_an_upload_that_will_soon_be_deleted_is_sent_again(
-    kie_simulator: KieSimulator, photos: list[str]
-) -> None:
-    store = StateStore()
-    first: Any = upload(photos[0]).execute(context(1, store))
-    for value in store.values.values():
-        value["expires_at"] = first["uploaded_at"]
-    assert upload(photos[0]).execute(context(2, store)) != first
-
-
-def test_a_state_store_that_fails_is_no_reason_to_fail(
-    kie_simulator: KieSimulator, photos: list[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    class Broken(StateStore):
-        def get(self, key: str) -> Any:
-            raise RuntimeError("the database is away")
-
-        def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-            raise RuntimeError("the database is away")
-
-    results: Any = upload(photos).execute(context(2, Broken()))
-    assert len(results) == len(kie_simulator.requests) == 5
-    assert "the database is away" in caplog.text
-
-
-def test_without_a_state_store_every_try_begins_anew(kie_simulator: KieSimulator, photos: list[str]) -> None:
-    upload(photos[0]).execute(context(1))
-    upload(photos[0]).execute(context(2))
-    assert len(kie_simulator.requests) == 2
-
-
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -204,20 +117,19 @@ def test_one_rate_limit_slows_all_threads(kie_simulator: KieSimulator, photos: l
     assert refused.status == 200
 
 
-def test_a_url_that_kie_ai_cannot_fetch_is_sent_through_the_worker(
-    kie_simulator: KieSimulator, photos: list[str], caplog: pytest.LogCaptureFixture
+def test_a_url_that_kie_ai_cannot_fetch_fails_without_retry_and_names_the_way_out(
+    kie_simulator: KieSimulator, photos: list[str]
 ) -> None:
     public: Any = upload(photos[0]).execute(context())
     for fault in ({"code": 400}, {"code": 451}, {"code": 413}, {"code": 500, "msg": "Failed to download"}):
         kie_simulator.fail_next("file-url-upload", **fault)
-        result: Any = upload(public["download_url"]).execute(context())
-        assert result["method"] == "base64"
-        assert result["sha256"] == public["sha256"]
-        assert result["source"] == public["download_url"]
-    assert "through this worker instead" in caplog.text
-    kie_simulator.fail_next("file-url-upload", code=451)
-    with pytest.raises(AirflowFailException, match="KieSourceError"):
-        upload(public["download_url"], method="url").execute(context())
+        with pytest.raises(AirflowFailException, match="method='stream' has this worker fetch it"):
+            upload(public["download_url"]).execute(context())
+    assert kie_simulator.requests_to("file") == []
+    result: Any = upload(public["download_url"], method="stream").execute(context())
+    assert result["method"] == "stream"
+    assert result["sha256"] == public["sha256"]
+    assert result["source"] == public["download_url"]
 
 
 @pytest.mark.parametrize("expected", [{"expected_size": 4}, {"expected_sha256": "0" * 64}])
@@ -241,14 +153,15 @@ def test_expectations_are_read_after_templating(kie_simulator: KieSimulator, tmp
             operator.execute(context())
 
 
-def test_on_kill_does_nothing_when_nothing_is_moved() -> None:
-    upload("a.png").on_kill()
-
-
-def test_on_kill_ends_the_transfer_that_runs() -> None:
-    operator = upload("a.png")
-    with pytest.raises(KieCancelledError), operator._working():
-        operator.on_kill()
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+def test_a_task_that_is_ended_before_it_begins_moves_nothing(
+    many: bool, kie_simulator: KieSimulator, photos: list[str]
+) -> None:
+    operator = upload(photos if many else photos[0])
+    operator.on_kill()
+    with pytest.raises(KieCancelledError):
+        operator.execute(context())
+    assert len(kie_simulator.uploads) < len(photos)
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["one", "many"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,12 @@ def test_bad_input_is_a_value_error(kie_simulator: KieSimulator, photo: Path) ->
         )
 
 
-def test_an_unusable_connection_fails_without_retry(photo: Path) -> None:
-    with pytest.raises(AirflowFailException, match="'kie_nowhere' does not exist"):
+def test_an_unusable_connection_fails_without_retry(photo: Path, connect: Callable[..., str]) -> None:
+    connect("kie_b", extra={"timeout": "soon"})
+    with pytest.raises(AirflowFailException, match="'kie_b', extra 'timeout'"):
+        execute(KieUploadOperator(task_id="up", source=photo, upload_path="a", kie_conn_id="kie_b"))
+
+
+def test_a_connection_that_airflow_does_not_find_leaves_the_task_its_retries(photo: Path) -> None:
+    with pytest.raises(errors.KieConnectionNotFoundError, match="'kie_nowhere' does not exist"):
         execute(KieUploadOperator(task_id="up", source=photo, upload_path="a", kie_conn_id="kie_nowhere"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_kie._compat import AirflowSensorTimeout, AirflowSkipException
+from airflow_provider_kie._compat import AirflowSensorTimeout, AirflowSkipException, TaskDeferralError
 from airflow_provider_kie.client import errors
+from airflow_provider_kie.sensors import _rescheduled
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 from airflow_provider_kie.simulator import KieSimulator
 from airflow_provider_kie.triggers.credits import KieCreditsTrigger
@@ -26,13 +28,37 @@ MODES = ("poke", "reschedule", "deferrable")
 Connect = Callable[..., str]
 
 
+@pytest.fixture(autouse=True)
+def _ten_polls_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_kie.triggers._poll.LONGEST_BACKOFF", 0.02)
+
+
 class TaskInstance:
     """As much of Airflow's as a rescheduled sensor asks for: when it was first rescheduled."""
 
     first: Any = None
+    try_number = 1
 
     def get_first_reschedule_date(self, context: Any) -> Any:
         return self.first
+
+
+class StateStore:
+    """What Airflow 3.3 gives a task to remember by."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+        self.broken: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if "get" in self.broken:
+            raise RuntimeError("the API server is away")
+        return self.kept.get(key, default)
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        if "set" in self.broken:
+            raise RuntimeError("the API server is away")
+        self.kept[key] = json.loads(json.dumps(value))
 
 
 async def one_event(deferred: Any) -> TriggerEvent:
@@ -43,24 +69,29 @@ async def one_event(deferred: Any) -> TriggerEvent:
         return await anext(again.run())
 
 
-def run(mode: str, **kwargs: Any) -> Any:
-    """Run a sensor to its end as Airflow's task runner and triggerer would."""
+def run(mode: str, store: StateStore | None = None, try_number: int = 1, **kwargs: Any) -> Any:
+    """Run one try of a sensor to its end as Airflow's task runner and triggerer would."""
     arguments: dict[str, Any] = {
         "task_id": "wait",
         "poke_interval": 0.02,
         "timeout": 5,
         "threshold": 50,
+        "mode": "reschedule" if mode == "reschedule" else "poke",
+        "deferrable": mode == "deferrable",
     } | kwargs
-    sensor = KieCreditsSensor(
-        **arguments, mode="reschedule" if mode == "reschedule" else "poke", deferrable=mode == "deferrable"
-    )
     task_instance = TaskInstance()
-    context: Any = {"ti": task_instance}
+    task_instance.try_number = try_number
+    context: Any = {"ti": task_instance, "task_reschedule_count": 0}
+    if store:
+        context["task_state_store"] = store
     while True:
+        sensor = KieCreditsSensor(**arguments)
         try:
             return sensor.execute(context)
         except AirflowRescheduleException as again:
+            # The next poke is another process.
             task_instance.first = task_instance.first or again.reschedule_date
+            context["task_reschedule_count"] += 1
         except TaskDeferred as deferred:
             try:
                 event = asyncio.run(one_event(deferred))
@@ -68,6 +99,12 @@ def run(mode: str, **kwargs: Any) -> Any:
                 failed = {"error": "Trigger timeout"}
                 return sensor.resume_execution("__fail__", failed, context)
             return sensor.resume_execution(deferred.method_name, {"event": event.payload}, context)
+
+
+def poll_with(kie: KieSimulator, balances: Any) -> None:
+    for balance in list(balances := list(balances)):
+        body = json.dumps({"code": 200, "msg": "success", "data": balance}).encode()
+        kie.fail_next("credit", body=body)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -93,12 +130,6 @@ def test_it_waits_for_the_balance(
     assert next(balances, None) is None
 
 
-def poll_with(kie: KieSimulator, balances: Any) -> None:
-    for balance in list(balances := list(balances)):
-        body = json.dumps({"code": 200, "msg": "success", "data": balance}).encode()
-        kie.fail_next("credit", body=body)
-
-
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "fault",
@@ -122,36 +153,162 @@ def test_a_transient_failure_is_not_yet(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("soft_fail", [False, True])
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [
-        (401, errors.KieAuthError),
-        (402, errors.KieInsufficientCreditsError),
-        (404, errors.KieNotFoundError),
-        (422, errors.KieValidationError),
-        (433, errors.KieQuotaError),
-        (505, errors.KieFeatureDisabledError),
-    ],
-)
-def test_a_permanent_failure_ends_it_whatever_soft_fail_says(
+@pytest.mark.parametrize(("code", "kind"), [(401, errors.KieAuthError), (433, errors.KieQuotaError)])
+def test_what_kie_ai_says_of_the_key_ends_it_at_once_whatever_soft_fail_says(
     mode: str, soft_fail: bool, code: int, kind: type[errors.KieError], kie_simulator: KieSimulator
 ) -> None:
-    kie_simulator.credits = 0
-    kie_simulator.fail_next("credit", delay=0.001)
-    kie_simulator.fail_next("credit", code=code)
-    with pytest.raises(kind) as caught:
-        run(mode, soft_fail=soft_fail)
-    assert type(caught.value) is kind
-    assert not isinstance(caught.value, AirflowException)
-    assert caught.value.code == code
-    assert len(kie_simulator.requests) == 2
+    for not_yet in (False, True):
+        kie_simulator.reset()
+        if not_yet:
+            poll_with(kie_simulator, [0])
+        kie_simulator.fail_next("credit", code=code)
+        with pytest.raises(kind) as caught:
+            run(mode, soft_fail=soft_fail)
+        assert type(caught.value) is kind
+        assert not isinstance(caught.value, AirflowException)
+        assert caught.value.code == code
+        assert len(kie_simulator.requests) == 1 + not_yet
+
+
+ODD: list[tuple[dict[str, Any], type[errors.KieError]]] = [
+    ({"code": 402}, errors.KieInsufficientCreditsError),
+    ({"code": 404}, errors.KieNotFoundError),
+    ({"code": 422}, errors.KieValidationError),
+    ({"code": 505}, errors.KieFeatureDisabledError),
+    ({"status": 401, "body": "<html>Log in</html>"}, errors.KieAuthError),
+    ({"status": 403, "body": "<html>Forbidden</html>"}, errors.KieResponseError),
+    ({"status": 408, "body": "<html>Timeout</html>"}, errors.KieResponseError),
+    ({"body": json.dumps({"code": 200, "msg": "success", "data": None})}, errors.KieResponseError),
+    ({"body": "{}"}, errors.KieResponseError),
+]
+
+
+def polls_before_the_end(mode: str, limit: int) -> int:
+    """The first poke of a deferrable sensor is on a worker; the trigger counts for itself."""
+    return limit + (mode == "deferrable")
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("soft_fail", [False, True])
-def test_a_missing_connection_ends_it_whatever_soft_fail_says(mode: str, soft_fail: bool) -> None:
-    with pytest.raises(errors.KieConfigError, match="'kie_nowhere' does not exist"):
-        run(mode, kie_conn_id="kie_nowhere", soft_fail=soft_fail)
+@pytest.mark.parametrize(("fault", "kind"), ODD)
+def test_an_odd_answer_ends_it_the_third_time_in_a_row_whatever_soft_fail_says(
+    mode: str, soft_fail: bool, fault: Any, kind: type[errors.KieError], kie_simulator: KieSimulator
+) -> None:
+    kie_simulator.fail_next("credit", **fault, times=50)
+    with pytest.raises(kind) as caught:
+        run(mode, StateStore(), soft_fail=soft_fail)
+    assert type(caught.value) is kind
+    assert not isinstance(caught.value, AirflowException)
+    assert len(kie_simulator.requests) == polls_before_the_end(mode, 3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("fault", "_kind"), ODD)
+def test_an_odd_answer_now_and_then_is_waited_out(
+    mode: str, fault: Any, _kind: Any, kie_simulator: KieSimulator
+) -> None:
+    for _ in range(2):
+        kie_simulator.fail_next("credit", **fault, times=2)
+        poll_with(kie_simulator, [0])
+        kie_simulator.fail_next("credit", **fault, times=2)
+        kie_simulator.fail_next("credit", code=500)
+    assert run(mode, StateStore()) == 100.0
+    assert len(kie_simulator.requests) == 13
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_a_connection_that_stays_missing_ends_it_whatever_soft_fail_says(mode: str, soft_fail: bool) -> None:
+    with pytest.raises(errors.KieConnectionNotFoundError, match="'kie_nowhere' does not exist"):
+        run(mode, StateStore(), kie_conn_id="kie_nowhere", soft_fail=soft_fail)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_connection_that_comes_back_is_waited_for(
+    mode: str, kie_simulator: KieSimulator, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread brings it back: nothing in the sensor's or the trigger's process tells it."""
+    monkeypatch.delenv("AIRFLOW_CONN_KIE_DEFAULT")
+    timer = threading.Timer(0.15, connect, kwargs=json.loads(kie_simulator.connection()))
+    timer.start()
+    assert run(mode, poke_interval=0.05) == 100.0
+    timer.join()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_a_connection_with_an_unusable_field_ends_it_the_third_time(
+    mode: str, soft_fail: bool, connect: Connect
+) -> None:
+    connect("kie_b", extra={"timeout": "soon"})
+    with pytest.raises(errors.KieConfigError, match="'kie_b', extra 'timeout'") as caught:
+        run(mode, StateStore(), kie_conn_id="kie_b", soft_fail=soft_fail)
+    assert type(caught.value) is errors.KieConfigError
+
+
+@pytest.mark.parametrize("broken", [None, {"get"}, {"set"}, {"get", "set"}])
+def test_rescheduled_where_nothing_can_be_counted_it_waits_until_the_timeout(
+    broken: set[str] | None, kie_simulator: KieSimulator
+) -> None:
+    store = StateStore() if broken else None
+    if store and broken:
+        store.broken = broken
+    kie_simulator.fail_next("credit", code=404, times=4)
+    assert run("reschedule", store) == 100.0
+    kie_simulator.fail_next("credit", code=404, times=10_000)
+    with pytest.raises(AirflowSensorTimeout):
+        run("reschedule", store, timeout=0.2)
+    kie_simulator.reset()
+    kie_simulator.fail_next("credit", code=401)
+    with pytest.raises(errors.KieAuthError):
+        run("reschedule", store)
+
+
+def test_rescheduled_another_try_inherits_no_failures(kie_simulator: KieSimulator) -> None:
+    """A retry or a clear: the state store outlives both."""
+    store = StateStore()
+    for try_number in (1, 2, 3):
+        kie_simulator.reset()
+        kie_simulator.fail_next("credit", code=404, times=50)
+        with pytest.raises(errors.KieNotFoundError):
+            run("reschedule", store, try_number)
+        assert len(kie_simulator.requests) == 3
+
+
+@pytest.mark.parametrize("kept", [7, "yes", [], {}, {"try": 1, "poll": -1, "limit": None, "count": 9}])
+def test_rescheduled_what_is_kept_by_nobody_we_know_is_no_failure(
+    kept: Any, kie_simulator: KieSimulator
+) -> None:
+    store = StateStore()
+    store.kept[_rescheduled.KEY] = kept
+    kie_simulator.fail_next("credit", code=404, times=2)
+    assert run("reschedule", store) == 100.0
+
+
+def test_a_sensor_that_runs_again_in_the_same_process_inherits_no_failures(
+    kie_simulator: KieSimulator,
+) -> None:
+    sensor = KieCreditsSensor(task_id="wait", threshold=50, poke_interval=0.01, timeout=5)
+    for _ in range(2):
+        kie_simulator.reset()
+        kie_simulator.fail_next("credit", code=404, times=50)
+        with pytest.raises(errors.KieNotFoundError):
+            sensor.execute({})
+        assert len(kie_simulator.requests) == 3
+
+
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_a_trigger_that_broke_is_no_timeout_and_no_skip(soft_fail: bool) -> None:
+    """A triggerer without the provider, for example."""
+    sensor = KieCreditsSensor(task_id="wait", threshold=1, soft_fail=soft_fail)
+    with pytest.raises(TaskDeferralError, match="Trigger failure"):
+        sensor.resume_execution("__fail__", {"error": "Trigger failure"}, {})
+
+
+def test_never_fail_makes_a_trigger_that_broke_a_skip() -> None:
+    sensor = KieCreditsSensor(task_id="wait", threshold=1, never_fail=True)
+    with pytest.raises(AirflowSkipException):
+        sensor.resume_execution("__fail__", {"error": "Trigger failure"}, {})
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -174,8 +331,9 @@ def test_the_timeout_is_a_skip_if_wanted(mode: str, how: str, kie_simulator: Kie
     if how == "never_fail" and mode != "deferrable":
         pytest.skip("Airflow's own: never_fail does not cover a timeout between pokes")
     kie_simulator.credits = 0
+    wanted: dict[str, Any] = {how: True}
     with pytest.raises(AirflowSkipException):
-        run(mode, timeout=0.2, **{how: True})
+        run(mode, timeout=0.2, **wanted)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -256,6 +414,28 @@ def test_an_event_that_is_not_the_triggers_is_refused(event: Any) -> None:
     sensor = KieCreditsSensor(task_id="wait", threshold=1)
     with pytest.raises(ValueError, match="no event of KieCreditsTrigger"):
         sensor.execute_complete({}, event)
+
+
+@pytest.mark.parametrize(
+    ("event", "ends"),
+    [
+        ({"status": "success", "credits": 7.5}, 7.5),
+        ({"status": "success", "credits": 7}, 7.0),
+        ({"status": "error", "error": "KieAuthError", "message": "no", "code": 401}, errors.KieAuthError),
+        (
+            {"status": "error", "error": "KieConfigError", "message": "'x' does not exist", "code": None},
+            errors.KieConfigError,
+        ),
+    ],
+)
+def test_an_event_of_the_first_version_is_read(event: Any, ends: Any) -> None:
+    sensor = KieCreditsSensor(task_id="wait", threshold=1)
+    if isinstance(ends, float):
+        assert sensor.execute_complete({}, event) == ends
+        return
+    with pytest.raises(ends) as caught:
+        sensor.execute_complete({}, event)
+    assert type(caught.value) is ends
 
 
 def test_an_error_of_a_class_that_is_gone_is_still_an_error() -> None:

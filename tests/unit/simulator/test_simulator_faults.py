@@ -50,6 +50,7 @@ def test_a_code_is_told_in_the_body_of_http_200_and_only_once(kie: KieSimulator,
     assert ("data" in answer.json()) == ("upload" not in call)
     assert ask(call).status_code == 200
     assert [request.status for request in kie.requests_to(call)] == [200, 200]
+    assert [request.code for request in kie.requests_to(call)] == [455, None if call == "file" else 200]
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,14 @@ def test_a_connection_can_be_dropped_without_an_answer_and_nothing_done(
     assert ask(call).status_code == 200
 
 
+def test_a_connection_is_dropped_whatever_address_its_client_claims(
+    kie: KieSimulator, web: httpx.Client
+) -> None:
+    kie.fail_next("credit", drop_after=-1)
+    with pytest.raises((httpx.RemoteProtocolError, httpx.NetworkError)):
+        web.get(f"{kie.api_url}/api/v1/chat/credit", headers={"X-Forwarded-For": "192.0.2.1"}, timeout=3)
+
+
 def test_dropping_a_connection_spares_the_others(kie: KieSimulator, ask: Ask, plain: httpx.Client) -> None:
     url = kie.add_generated_file("a.bin", CONTENT)
     kie.fail_next("file", chunk_delay=0.05)
@@ -299,9 +308,53 @@ def test_an_unknown_call_is_refused_with_the_names(kie: KieSimulator) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [{}, {"code": 1, "html": True}, {"html": True, "body": b""}, {"drop_after": -2}, {"code": 1, "times": 0}],
+    [
+        {},
+        {"code": 1, "html": True},
+        {"html": True, "body": b""},
+        {"drop_after": -2},
+        {"code": 1, "times": 0},
+        {"status": 99},
+        {"status": 101},
+        {"status": 600},
+        {"delay": -1.0},
+        {"delay": float("nan")},
+        {"chunk_delay": float("inf")},
+        {"retry_after": "\N{EURO SIGN}"},
+        {"code": 1, "headers": {"no name": "x"}},
+        {"code": 1, "headers": {"": "x"}},
+        {"code": 1, "headers": {"X-Two": "lines\r\nX-Lines: two"}},
+        {"code": 1, "headers": {"X-Space": " x"}},
+        {"code": 1, "msg": "\ud800"},
+        {"body": "\udfff"},
+    ],
     ids=str,
 )
 def test_a_fault_that_makes_no_sense_is_refused(kie: KieSimulator, fault: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         kie.fail_next("credit", **fault)
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+@pytest.mark.parametrize("call", CALLS)
+def test_a_status_without_a_body_comes_without_a_body(
+    kie: KieSimulator, ask: Ask, call: str, status: int
+) -> None:
+    kie.fail_next(call, status=status)
+    answer = ask(call)
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert ask(call).status_code == 200
+
+
+def test_a_fault_that_http_cannot_carry_is_noted_and_closes_the_connection(
+    kie: KieSimulator, ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    kie.fail_next("credit", headers={"Content-Length": "1000"})
+    with pytest.raises(httpx.RemoteProtocolError):
+        ask("credit")
+    assert ask("credit").status_code == 200
+    assert "Content-Length" in str(kie.requests[0].error)
+    assert kie.requests[1].error is None
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
+        "The simulator broke on GET /api/v1/chat/credit"
+    ]

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,7 +22,15 @@ import pytest
 import uvicorn
 
 import airflow_provider_kie.simulator
-from airflow_provider_kie.simulator import KieSimulator, RecordedRequest, __main__, serving
+from airflow_provider_kie.simulator import (
+    KieSimulator,
+    RecordedRequest,
+    __main__,
+    routes,
+    serving,
+    state,
+    uploads,
+)
 
 AGENT = {"User-Agent": "tests"}
 
@@ -144,6 +153,92 @@ def test_a_simulator_that_does_not_come_up_is_an_error(monkeypatch: pytest.Monke
     with pytest.raises(RuntimeError, match="did not come up"):
         kie.start()
     assert kie._serving is None
+
+
+@pytest.mark.parametrize("balance", [float("nan"), float("inf")])
+def test_a_balance_is_a_number_that_json_can_tell(kie: KieSimulator, balance: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        kie.credits = balance
+    with pytest.raises(ValueError, match="finite"):
+        KieSimulator(balance)
+    assert credit(kie).json()["data"] == 100
+
+
+def test_starting_and_stopping_costs_a_test_next_to_nothing() -> None:
+    took = []
+    for connected in (False, True) * 3:
+        begin = time.monotonic()
+        with KieSimulator() as kie, httpx.Client(headers=AGENT, trust_env=False, verify=False) as client:
+            if connected:
+                client.get(kie.api_url)
+            kie.stop()
+            took.append(time.monotonic() - begin)
+    # A hundred times what it takes here; waiting for uvicorn's own ticks took more, every time.
+    assert min(took[::2]) < 0.1
+    assert min(took[1::2]) < 0.15
+
+
+def test_the_header_date_goes_with_the_time(kie: KieSimulator) -> None:
+    first = credit(kie).headers["date"]
+    deadline = time.monotonic() + 10
+    while credit(kie).headers["date"] == first:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_only_the_latest_requests_and_bodies_are_remembered(
+    web: httpx.Client, monkeypatch: pytest.MonkeyPatch, kie: KieSimulator
+) -> None:
+    monkeypatch.setattr(state, "MAX_REQUESTS", 4)
+    monkeypatch.setattr(state, "MAX_BODIES", 100)
+    for number in range(6):
+        web.post(f"{kie.api_url}/api/v1/common/download-url", json={"url": str(number) * 30})
+    bodies = [request.json for request in kie.requests]
+    assert bodies == [None, None, {"url": "4" * 30}, {"url": "5" * 30}]
+    web.post(f"{kie.api_url}/api/v1/common/download-url", json={"url": "6" * 200})
+    assert [request.json for request in kie.requests] == [None] * 4
+    web.post(f"{kie.api_url}/api/v1/common/download-url", json={"url": "7"})
+    assert [request.json for request in kie.requests] == [None, None, None, {"url": "7"}]
+
+
+def test_the_documented_bounds_are_the_real_ones() -> None:
+    assert (state.MAX_REQUESTS, state.MAX_BODIES) == (20_000, 64_000_000)
+
+
+def raiser(*_: object, **__: object) -> Any:
+    raise LookupError("broken on purpose")
+
+
+def test_a_route_that_breaks_says_so_in_kie_ais_words_and_is_noted(
+    kie: KieSimulator,
+    web: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = kie.uploads
+    monkeypatch.setattr(routes, "api_success", raiser)
+    monkeypatch.setattr(uploads, "recorded_shape", raiser)
+    monkeypatch.setattr(routes, "serve", raiser)
+    body = {"base64Data": "aGk=", "uploadPath": "broken", "fileName": "a"}
+    origin = {"Origin": "https://example.com"}
+    api = web.get(f"{kie.api_url}/api/v1/chat/credit")
+    upload = web.post(f"{kie.upload_url}/api/file-base64-upload", json=body, headers=origin)
+    file = web.get(kie.add_generated_file("a.png", b"a"))
+    message = "Server exception, please try again later"
+    assert (api.status_code, api.json()) == (500, {"code": 500, "msg": message, "data": None})
+    expected = {"success": False, "code": 500, "msg": "Internal server error"}
+    assert (upload.status_code, upload.json()) == (500, expected)
+    assert upload.headers["access-control-allow-origin"] == "*"
+    assert (file.status_code, file.text) == (500, message)
+    assert [(request.status, request.error) for request in kie.requests] == [
+        (500, "LookupError('broken on purpose')")
+    ] * 3
+    assert sum("broken on purpose" in str(record.exc_info) for record in caplog.records) == 3
+    assert "uvicorn" not in {record.name.partition(".")[0] for record in caplog.records}
+    monkeypatch.undo()
+    assert set(kie.uploads) - set(before) <= {"kieai/1000001/broken/a"}
+    assert credit(kie).status_code == 200
 
 
 def wait_for_requests(kie: KieSimulator, number: int) -> None:

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
+import os
 import re
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -28,6 +32,11 @@ def send(
     if call == "file-url-upload":
         return web.post(url, json={"fileUrl": kie.add_generated_file("original.txt", data), **fields})
     return web.post(url, json={"base64Data": base64.b64encode(data).decode(), **fields})
+
+
+def stored(kie: KieSimulator) -> set[str]:
+    """Name what the simulator has on disk."""
+    return set(os.listdir(kie._state.files._opened().name))
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -138,6 +147,16 @@ def test_upload_paths_with_outer_slashes_or_parents_are_refused(
     assert kie.uploads == before
 
 
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("field", ["uploadPath", "fileName"])
+def test_nul_is_no_part_of_a_path_or_name(
+    kie: KieSimulator, web: httpx.Client, call: str, field: str
+) -> None:
+    fields: dict[str, Any] = {field: "a\0b"}
+    answer = send(kie, web, call, **fields)
+    assert (answer.status_code, answer.json()["code"], field in answer.json()["msg"]) == (400, 400, True)
+
+
 @pytest.mark.parametrize("name", ["a/b.txt", ".", ".."])
 def test_a_file_name_is_no_path(kie: KieSimulator, web: httpx.Client, name: str) -> None:
     answer = send(kie, web, "file-base64-upload", fileName=name)
@@ -180,6 +199,52 @@ def test_the_same_path_and_name_overwrite_silently(
     assert plain.get(first).content == b"newer"
 
 
+def test_a_replaced_upload_leaves_the_disk(kie: KieSimulator, web: httpx.Client) -> None:
+    send(kie, web, "file-base64-upload", b"old")
+    before = stored(kie)
+    send(kie, web, "file-base64-upload", b"newer")
+    assert len(stored(kie)) == len(before)
+    assert stored(kie) != before
+
+
+def test_expired_uploads_leave_the_disk_and_downloads_of_them_go_on(
+    kie: KieSimulator, web: httpx.Client, plain: httpx.Client
+) -> None:
+    kie.expire_uploads()
+    before = stored(kie)
+    data = hashlib.shake_128(b"seed").digest(300_000)
+    url = send(kie, web, "file-stream-upload", data).json()["data"]["downloadUrl"]
+    assert len(stored(kie) - before) == 1
+    kie.fail_next("file", chunk_delay=0.01)
+    with plain.stream("GET", url) as answer:
+        kie.expire_uploads()
+        assert stored(kie) == before
+        assert answer.read() == data
+
+
+def test_a_download_that_waits_is_not_cut_by_a_replacement(
+    kie: KieSimulator, web: httpx.Client, plain: httpx.Client
+) -> None:
+    url = send(kie, web, "file-stream-upload", b"old").json()["data"]["downloadUrl"]
+    kie.fail_next("file", delay=0.3)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(plain.get, url)
+        while not kie.requests_to("file"):
+            time.sleep(0.01)
+        send(kie, web, "file-stream-upload", b"newer")
+        assert answer.result().content in (b"old", b"newer")
+
+
+def test_two_versions_of_one_path_have_two_etags(
+    kie: KieSimulator, web: httpx.Client, plain: httpx.Client
+) -> None:
+    tags = set()
+    for data in (b"one", b"two"):
+        url = send(kie, web, "file-base64-upload", data).json()["data"]["downloadUrl"]
+        tags.add(plain.head(url).headers["etag"])
+    assert len(tags) == 2
+
+
 def test_expired_uploads_are_gone(kie: KieSimulator, web: httpx.Client, plain: httpx.Client) -> None:
     url = send(kie, web, "file-base64-upload").json()["data"]["downloadUrl"]
     kie.expire_uploads()
@@ -188,17 +253,42 @@ def test_expired_uploads_are_gone(kie: KieSimulator, web: httpx.Client, plain: h
     assert kie.uploads == {}
 
 
-def test_text_fields_after_the_file_are_lost(kie: KieSimulator, web: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(("file", "uploadPath", "fileName"))), ids="-".join
+)
+def test_the_parts_of_a_form_come_in_any_order(
+    kie: KieSimulator, web: httpx.Client, order: tuple[str, ...]
+) -> None:
+    parts: dict[str, Any] = {
+        "file": ("original.txt", DATA),
+        "uploadPath": (None, b"any/order"),
+        "fileName": (None, b"mine.txt"),
+    }
+    ordered = [(name, parts[name]) for name in order]
+    data = web.post(f"{kie.upload_url}/api/file-stream-upload", files=ordered).json()["data"]
+    assert data["filePath"] == "kieai/1000001/any/order/mine.txt"
+    assert kie.uploads[data["filePath"]].sha256 == hashlib.sha256(DATA).hexdigest()
+
+
+def test_of_several_files_the_first_counts(kie: KieSimulator, web: httpx.Client) -> None:
     parts: list[tuple[str, Any]] = [
-        ("fileName", (None, b"before.txt")),
         ("file", ("a.txt", DATA)),
-        ("uploadPath", (None, b"after")),
+        ("other", (None, b"nobody's")),
+        ("file", ("b.png", b"x" * 70_000)),
+        ("uploadPath", (None, b"several")),
     ]
+    data = web.post(f"{kie.upload_url}/api/file-stream-upload", files=parts).json()["data"]
+    assert (data["fileName"].endswith(".txt"), data["fileSize"]) == (True, len(DATA))
+
+
+def test_a_form_whose_upload_path_never_comes_is_refused_and_leaves_nothing(
+    kie: KieSimulator, web: httpx.Client
+) -> None:
+    before = stored(kie)
+    parts: list[tuple[str, Any]] = [("file", ("a.txt", DATA)), ("fileName", (None, b"a.txt"))]
     answer = web.post(f"{kie.upload_url}/api/file-stream-upload", files=parts)
     assert (answer.status_code, answer.json()["msg"]) == (400, "Missing required parameter: uploadPath")
-    ordered = [parts[2], parts[1], parts[0], ("file", ("b.txt", b"second"))]
-    data = web.post(f"{kie.upload_url}/api/file-stream-upload", files=ordered).json()["data"]
-    assert (data["fileName"] != "before.txt", data["fileSize"]) == (True, len(DATA))
+    assert stored(kie) == before
 
 
 @pytest.mark.parametrize(
@@ -214,8 +304,16 @@ def test_text_fields_after_the_file_are_lost(kie: KieSimulator, web: httpx.Clien
             + b"a" * 70_000
             + b"\r\n--x--\r\n",
         ),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc\r\n'
+            b'--x\r\nContent-Disposition: form-data; name="uploadPath"\r\n\r\n'
+            + b"a" * 70_000
+            + b"\r\n--x--\r\n",
+        ),
+        (f"multipart/form-data; boundary={'x' * 300}", b"x"),
     ],
-    ids=["json", "no boundary", "garbage", "cut", "long text"],
+    ids=["json", "no boundary", "garbage", "cut", "long text", "long text after the file", "long boundary"],
 )
 def test_a_stream_upload_is_a_complete_multipart_form(
     kie: KieSimulator, web: httpx.Client, content_type: str, body: bytes
@@ -269,7 +367,7 @@ def test_only_web_urls_are_fetched(kie: KieSimulator, web: httpx.Client, url: st
 def test_a_url_that_cannot_be_had_is_400(kie: KieSimulator, web: httpx.Client) -> None:
     with KieSimulator() as gone:
         nobody = gone.api_url
-    for url in (f"{kie.files_url}/nothing", nobody, "http://127.0.0.1:port/"):
+    for url in (f"{kie.files_url}/nothing", nobody, "http://127.0.0.1:port/", "http://xn--/", "http://[::1/"):
         answer = web.post(f"{kie.upload_url}/api/file-url-upload", json={"fileUrl": url, "uploadPath": "a"})
         assert (answer.status_code, answer.json()["code"]) == (400, 400)
         assert "Could not download" in answer.json()["msg"]

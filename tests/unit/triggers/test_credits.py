@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -16,10 +18,17 @@ import structlog
 from airflow.sdk import Asset
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_kie.client.errors import KieAuthError, KieError, KieUnavailableError
+from airflow_provider_kie.client.errors import (
+    KieAuthError,
+    KieConnectionNotFoundError,
+    KieError,
+    KieResponseError,
+    KieUnavailableError,
+)
 from airflow_provider_kie.simulator import KieSimulator
+from airflow_provider_kie.triggers import _memory, _poll
 from airflow_provider_kie.triggers._poll import LONGEST_BACKOFF, seconds_to_wait
-from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger, KieCreditsTrigger
+from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger, KieCreditsTrigger, read_event
 
 Connect = Callable[..., str]
 
@@ -78,14 +87,40 @@ async def test_a_transient_failure_is_passed_over() -> None:
     assert await events_of(trigger(), down, down, 50.0) == [{"status": "success", "credits": 50.0}]
 
 
-async def test_a_permanent_failure_ends_it() -> None:
-    (payload,) = await events_of(trigger(), 1.0, KieAuthError("no", code=401), 50.0)
+WRONG_KEY = KieAuthError("no", code=401, said_by_kie=True)
+PROXYS_PAGE = KieResponseError("a page", code=403)
+NO_LOOKUP = KieConnectionNotFoundError("'x' does not exist, or ...")
+
+
+async def test_what_kie_ai_says_of_the_key_ends_it() -> None:
+    (payload,) = await events_of(trigger(), 1.0, WRONG_KEY, 50.0)
     assert payload == {"status": "error", "error": "KieAuthError", "message": "no", "code": 401}
     assert json.loads(json.dumps(payload)) == payload
 
 
-async def test_silent_fail_passes_over_a_permanent_failure_too() -> None:
-    (payload,) = await events_of(trigger(silent_fail=True), KieAuthError("no", code=401), 50.0)
+@pytest.mark.parametrize(("error", "limit"), [(PROXYS_PAGE, 3), (NO_LOOKUP, 10)])
+async def test_another_failure_ends_it_when_it_has_come_often_enough_in_a_row(
+    error: KieError, limit: int
+) -> None:
+    few, many = [error] * (limit - 1), [error] * limit
+    (payload,) = await events_of(trigger(), *few, 1.0, *few, KieUnavailableError("down"), *few, 50.0)
+    assert payload["status"] == "success"
+    (payload,) = await events_of(trigger(), *few, 1.0, *many, 50.0)
+    assert payload["error"] == type(error).__name__
+    with pytest.raises(type(error), match=re.escape(str(error))):
+        read_event(json.loads(json.dumps(payload)))
+
+
+async def test_each_trigger_counts_for_itself() -> None:
+    waiting = trigger()
+    for _ in range(3):
+        (payload,) = await events_of(waiting, PROXYS_PAGE, PROXYS_PAGE, 50.0)
+        assert payload["status"] == "success"
+
+
+async def test_silent_fail_passes_over_every_failure() -> None:
+    failures = [WRONG_KEY] * 5 + [PROXYS_PAGE] * 5 + [NO_LOOKUP] * 20
+    (payload,) = await events_of(trigger(silent_fail=True), *failures, 50.0)
     assert payload["status"] == "success"
 
 
@@ -230,6 +265,12 @@ class Memory:
     def repair(self) -> None:
         self.broken = False
 
+    def seen(self) -> Any:
+        """What the watcher keeps, without its time."""
+        kept = dict(self.kept[watcher()._memory_key])
+        assert abs(kept.pop("time") - time.time()) < 60
+        return kept
+
 
 def watcher(threshold: float = 50, memory: Any = None, **kwargs: Any) -> KieCreditsEventTrigger:
     waiting: Any = KieCreditsEventTrigger(threshold, **({"poke_interval": 0.01} | kwargs))
@@ -287,7 +328,70 @@ async def test_watchers_of_one_asset_remember_for_themselves() -> None:
 async def test_a_memory_that_says_nothing_useful_is_begun_anew(kept: Any) -> None:
     memory = Memory(**{watcher()._memory_key: kept})
     assert await events_of(watcher(memory=memory), 40.0) == []
-    assert memory.kept[watcher()._memory_key] == {"balance": 40.0, "armed": False}
+    assert memory.seen() == {"balance": 40.0, "armed": False}
+
+
+NOW = time.time()
+DAY = 24 * 3600
+
+
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [
+        ({"time": NOW}, True),
+        ({"time": NOW - DAY + 3600}, True),
+        ({"time": NOW + 60}, True),
+        ({"time": int(NOW - 3600)}, True),
+        ({"time": NOW - DAY - 3600}, False),
+        ({"time": NOW - 30 * DAY}, False),
+        ({"time": NOW + 30 * DAY}, False),
+        ({"time": 0}, False),
+        ({"time": None}, False),
+        ({"time": "2026-11-02T08:00:00Z"}, False),
+        ({"time": float("nan")}, False),
+        ({}, False),
+    ],
+    ids=lambda value: str(value) if isinstance(value, bool) else None,
+)
+async def test_a_memory_has_an_age(then: Any, told: bool) -> None:
+    """It counts for a day, by whichever clock; one of the first version, which says no time, does not."""
+    memory = Memory(**{watcher()._memory_key: {"balance": 60.0, "armed": True} | then})
+    assert bool(await events_of(watcher(memory=memory), 40.0)) is told
+    assert memory.seen() == {"balance": 40.0, "armed": False}
+
+
+async def test_a_threshold_that_was_changed_and_changed_back_weeks_later_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory = Memory()
+    await events_of(watcher(50, memory), 60.0)
+    monkeypatch.setattr(_memory, "FORGOTTEN_AFTER", 0.05)
+    await asyncio.sleep(0.06)
+    await events_of(watcher(20, memory), 40.0)
+    assert await events_of(watcher(50, memory), 40.0) == []
+
+
+async def test_a_balance_that_stays_keeps_its_memory_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, times = Memory(), []
+
+    def look() -> None:
+        times.append(memory.kept[watcher()._memory_key]["time"])
+
+    def time_passes() -> None:
+        monkeypatch.setattr(_memory, "REFRESHED_AFTER", 0.0)
+
+    stream = stream_of(60.0, look, 60.0, look, time_passes, 60.0, look, 60.0, look)
+    assert [event async for event in watcher(memory=memory).filter_shared_stream(stream)] == []
+    first, unchanged, refreshed, again = times
+    assert first == unchanged < refreshed < again
+
+
+async def test_a_clock_that_goes_back_stops_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = Memory()
+    await events_of(watcher(memory=memory), 60.0)
+    monkeypatch.setattr("airflow_provider_kie.triggers._memory.time.time", lambda: NOW - 3 * 3600)
+    assert len(await events_of(watcher(memory=memory), 40.0, 60.0, 40.0)) == 2
+    assert memory.kept[watcher()._memory_key]["time"] == NOW - 3 * 3600
 
 
 async def test_an_event_that_airflow_may_not_have_stored_yet_is_told_again_after_a_restart(
@@ -302,7 +406,7 @@ async def test_an_event_that_airflow_may_not_have_stored_yet_is_told_again_after
         await asyncio.sleep(0.05)
         going_on.cancel()  # as the end of the triggerer does
         await asyncio.wait([going_on])
-        assert memory.kept[watcher()._memory_key] == {"balance": 60.0, "armed": True}
+        assert memory.seen() == {"balance": 60.0, "armed": True}
 
 
 async def test_a_memory_that_cannot_be_read_at_first_is_not_written_over(
@@ -313,7 +417,7 @@ async def test_a_memory_that_cannot_be_read_at_first_is_not_written_over(
     memory.broken = True
     events = watcher(memory=memory).filter_shared_stream(stream_of(40.0, 40.0, memory.repair, 40.0))
     assert [event.payload["previous_balance"] async for event in events] == [60.0]
-    assert memory.kept[watcher()._memory_key] == {"balance": 40.0, "armed": False}
+    assert memory.seen() == {"balance": 40.0, "armed": False}
     assert "the database is away" in caplog.text
 
 
@@ -324,7 +428,7 @@ async def test_what_was_told_before_the_memory_could_be_read_is_not_told_again()
     stream = stream_of(60.0, 40.0, memory.repair, 40.0, 30.0)
     events = watcher(memory=memory).filter_shared_stream(stream)
     assert [event.payload["balance"] async for event in events] == [40.0]
-    assert memory.kept[watcher()._memory_key] == {"balance": 30.0, "armed": False}
+    assert memory.seen() == {"balance": 30.0, "armed": False}
 
 
 @pytest.mark.parametrize(("first", "then"), [(60.0, 40.0), (40.0, 60.0)])
@@ -336,7 +440,7 @@ async def test_what_could_not_be_remembered_is_tried_again(first: float, then: f
 
     stream = stream_of(first, break_down, then, memory.repair, then)
     [event async for event in watcher(memory=memory).filter_shared_stream(stream)]
-    assert memory.kept[watcher()._memory_key] == {"balance": then, "armed": then == 60.0}
+    assert memory.seen() == {"balance": then, "armed": then == 60.0}
 
 
 async def test_a_trigger_of_several_assets_says_that_it_begins_anew(
@@ -356,6 +460,42 @@ async def test_each_outage_is_news(caplog: pytest.LogCaptureFixture) -> None:
     down = KieUnavailableError("down", code=500)
     await events_of(watcher(), 60.0, down, down, 60.0, down, 60.0, down)
     assert len(caplog.records) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs"),
+    [
+        (
+            KieCreditsTrigger,
+            {"threshold": 50.0, "condition": "at_least", "poke_interval": 60.0, "kie_conn_id": "kie_default"},
+        ),
+        (
+            KieCreditsTrigger,
+            {
+                "threshold": 50.0,
+                "condition": "below",
+                "poke_interval": 0.0,
+                "kie_conn_id": "kie_default",
+                "silent_fail": True,
+            },
+        ),
+        (
+            KieCreditsEventTrigger,
+            {
+                "threshold": 50.0,
+                "condition": "below",
+                "kie_conn_id": "kie_default",
+                "poke_interval": 60.0,
+                "hysteresis": 2.5,
+            },
+        ),
+    ],
+)
+def test_what_the_first_version_stored_makes_the_same_trigger(kind: Any, kwargs: dict[str, Any]) -> None:
+    """They wait in Airflow's database while the provider is upgraded; a watcher is known by their hash."""
+    stored = kind(**json.loads(json.dumps(kwargs))).serialize()[1]
+    assert {name: stored[name] for name in kwargs} == kwargs
+    assert kind is KieCreditsTrigger or stored == kwargs
 
 
 async def test_a_watcher_survives_being_stored_as_json() -> None:
@@ -424,12 +564,38 @@ async def test_every_poll_is_a_metric(kie_simulator: KieSimulator, monkeypatch: 
         def gauge(self, name: str, value: float, *, tags: dict[str, str]) -> None:
             told.append((name, value, tags))
 
-    monkeypatch.setattr("airflow_provider_kie.hooks.kie.get_stats", Stats)
+    monkeypatch.setattr("airflow_provider_kie._metrics.get_stats", Stats)
     kie_simulator.credits = 12.5
     stream = KieCreditsTrigger.open_shared_stream(trigger().serialize()[1])
     assert [await anext(stream), await anext(stream)] == [12.5, 12.5]
     await stream.aclose()
     assert told == [("kie.credits", 12.5, {"conn_id": "kie_default"})] * 2
+
+
+@pytest.mark.parametrize("poke_interval", [0, 0.0, 0.3, 1])
+def test_the_triggerer_asks_once_a_second_at_the_most(
+    poke_interval: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the tests' own shorter interval
+    assert _poll.SHORTEST_INTERVAL == 1.0
+    assert (
+        trigger(poke_interval=poke_interval).shared_stream_key()
+        == trigger(poke_interval=1).shared_stream_key()
+    )
+    assert {seconds_to_wait(poke_interval, failures) >= 1.0 for failures in range(20)} == {True}
+    # What is stored is what the author wrote: Airflow knows a watcher's trigger by it.
+    assert trigger(poke_interval=poke_interval).serialize()[1]["poke_interval"] == poke_interval
+
+
+async def test_an_interval_of_nothing_does_not_storm_kie_ai(
+    kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_poll, "SHORTEST_INTERVAL", 0.2)
+    kie_simulator.credits = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await anext(trigger(poke_interval=0).run())
+    assert 1 <= len(kie_simulator.requests) <= 6
 
 
 def test_an_interval_of_nothing_backs_off_too() -> None:

@@ -1,0 +1,153 @@
+"""The commands that steer a simulator which runs in another shell."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from airflow_provider_kie.simulator.answers import CALLS, UNKNOWN
+from airflow_provider_kie.simulator.state import checked_balance
+
+VARIABLE = "AIRFLOW_CONN_KIE_DEFAULT"
+_SECONDS = 60.0
+_SHOWN = 120
+
+
+class CommandError(Exception):
+    """A command that could not be done; the message is for the one who gave it."""
+
+
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """
+    Teach a parser the commands; the one that is given stands in ``options.run``.
+
+    :param parser: the parser of the simulator's own options.
+    """
+    commands = parser.add_subparsers(title="commands to a simulator that runs already", metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--url", help=f"the simulator's API (default: the host that {VARIABLE} names)")
+
+    credits = commands.add_parser("credits", parents=[shared], help="show the balance, or set it")
+    credits.add_argument("balance", type=float, nargs="?", help="the new balance")
+    credits.set_defaults(run=_credits)
+
+    fail = commands.add_parser("fail", parents=[shared], help="let the next requests of a call go wrong")
+    fail.add_argument("call", choices=CALLS)
+    fail.add_argument("--code", type=int, help="answer with this code in the body")
+    fail.add_argument("--msg", help="the message beside the code")
+    fail.add_argument("--status", type=int, help="the HTTP status")
+    fail.add_argument("--retry-after", metavar="SECONDS", help="a Retry-After header")
+    fail.add_argument("--html", action="store_true", help="answer with a gateway's page")
+    fail.add_argument("--body", help="answer with exactly this body")
+    fail.add_argument("--delay", type=float, metavar="SECONDS", help="wait before the answer")
+    fail.add_argument("--chunk-delay", type=float, metavar="SECONDS", help="wait between pieces of 16 KiB")
+    fail.add_argument(
+        "--drop-after", type=int, metavar="BYTES", help="cut the answer's body off; -1: no answer"
+    )
+    fail.add_argument("--times", type=int, default=1, help="how many requests go wrong (default: 1)")
+    fail.set_defaults(run=_fail)
+
+    add = commands.add_parser("add", parents=[shared], help="add a generated file, print its URL")
+    add.add_argument("name", help="its name at kie.ai")
+    add.add_argument("file", type=Path, help="the file to copy")
+    add.set_defaults(run=_add)
+
+    requests = commands.add_parser("requests", parents=[shared], help="show what was asked")
+    requests.add_argument("--call", choices=[*CALLS, UNKNOWN], help="of one call only")
+    requests.add_argument("--json", action="store_true", help="all that is known, one JSON object a line")
+    requests.set_defaults(run=_requests)
+
+
+def find_url(given: str | None) -> str:
+    """
+    Find out where the simulator is.
+
+    :param given: its URL, if the user said it.
+    :return: the URL of its API, without a trailing slash.
+    :raises CommandError: when nobody said it, and when it is not on this machine.
+    """
+    url = given or _host_of_connection(os.environ.get(VARIABLE, ""))
+    if not url:
+        raise CommandError(
+            f"Where does the simulator run? Give --url, or paste the line 'export {VARIABLE}=...' that it"
+            " printed when it was started."
+        )
+    if urlsplit(url).hostname not in ("127.0.0.1", "localhost"):
+        source = "--url" if given else VARIABLE
+        raise CommandError(f"{source} leads to {url}: that is no simulator, which serves 127.0.0.1 only.")
+    return url.rstrip("/")
+
+
+def _host_of_connection(connection: str) -> str:
+    try:
+        return str(json.loads(connection).get("host") or "https://api.kie.ai")
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _ask(options: argparse.Namespace, method: str, path: str, **request: Any) -> Any:
+    url = find_url(options.url)
+    try:
+        with httpx.Client(timeout=_SECONDS, trust_env=False) as client:
+            answer = client.request(method, f"{url}/simulator/{path}", **request)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CommandError(
+            f"No simulator answers on {url}: {error}. Start one in another shell with"
+            " 'python -m airflow_provider_kie.simulator'."
+        ) from error
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and "error" in body:
+        raise CommandError(body["error"])
+    if not answer.is_success or not isinstance(body, dict):
+        raise CommandError(f"What answers on {url} is no such simulator: HTTP {answer.status_code}.")
+    return body
+
+
+def _credits(options: argparse.Namespace) -> str:
+    if options.balance is None:
+        answer = _ask(options, "GET", "credits")
+    else:
+        answer = _ask(options, "PUT", "credits", json={"credits": checked_balance(options.balance)})
+    return f"{answer['credits']:g} credits"
+
+
+def _fail(options: argparse.Namespace) -> str:
+    names = ("code", "msg", "status", "retry_after", "html", "body", "delay", "chunk_delay", "drop_after")
+    fault = {name: value for name in names if (value := getattr(options, name)) is not None}
+    query = {"call": options.call, "times": options.times}
+    _ask(options, "POST", "faults", params=query, json=fault)
+    times = "request" if options.times == 1 else f"{options.times} requests"
+    return f"The next {times} of {options.call} will go wrong."
+
+
+def _add(options: argparse.Namespace) -> str:
+    try:
+        with options.file.open("rb") as file:
+            answer = _ask(options, "POST", "files", params={"name": options.name}, content=file)
+    except (OSError, UnicodeError) as error:
+        raise CommandError(f"Cannot add {options.file}: {error}") from error
+    return str(answer["url"])
+
+
+def _requests(options: argparse.Namespace) -> str:
+    query = {"call": options.call} if options.call else {}
+    asked = _ask(options, "GET", "requests", params=query)["requests"]
+    return "\n".join(json.dumps(one) if options.json else _line(one) for one in asked) or "No requests yet."
+
+
+def _line(request: dict[str, Any]) -> str:
+    body = "" if request["json"] is None else json.dumps(request["json"], ensure_ascii=False)
+    shortened = body if len(body) <= _SHOWN else f"{body[:_SHOWN]} ..."
+    # Kie.ai's errors are HTTP 200. The query is left out: that of a signed link is a secret.
+    answer = request["code"] or request["status"] or "-"
+    asked = f"{answer:>3}  {request['method']:<7} {request['path']}  {shortened}"
+    return asked.rstrip()

@@ -1,0 +1,93 @@
+"""The simulator's own routes, on the API host beside kie.ai's: what the commands in a shell ask."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Body, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import JSONResponse, Response
+
+from airflow_provider_kie.simulator.answers import Refused
+from airflow_provider_kie.simulator.routes import bare_app
+from airflow_provider_kie.simulator.state import Fault, State, checked_balance
+
+CONTROL = "/simulator/"
+"""What the path of each of these routes begins with, and no path of kie.ai's."""
+
+
+def refusal(status: int, error: str = "") -> Response:
+    """
+    Say that a command cannot be done.
+
+    :param status: the HTTP status.
+    :param error: why.
+    :return: the answer.
+    """
+    return JSONResponse({"error": error or f"HTTP {status}"}, status)
+
+
+async def from_a_shell(request: Request) -> None:
+    """
+    Keep the pages in a browser on this machine from steering the simulator.
+
+    :param request: a request to one of these routes.
+    :raises Refused: when a browser sent it, or to another name than this machine's.
+    """
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    if "origin" in request.headers or host not in ("127.0.0.1", "localhost"):
+        raise Refused(refusal(403, "Only a shell on this machine may steer the simulator."))
+
+
+def control_app(state: State) -> FastAPI:
+    """
+    Build the routes that steer the simulator; they need no key and are not recorded.
+
+    :param state: what the routes read and change.
+    :return: the application.
+    """
+    app = bare_app(refusal, Depends(from_a_shell))
+
+    @app.exception_handler(ValueError)
+    async def wrong(_: Request, error: ValueError) -> Response:
+        return refusal(400, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        told = (f"{one['loc'][-1]}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
+        return refusal(400, "; ".join(told))
+
+    @app.get(CONTROL + "credits")
+    async def credits() -> Response:
+        return JSONResponse({"credits": state.credits})
+
+    @app.put(CONTROL + "credits")
+    async def set_credits(credits: Annotated[float, Body(embed=True)]) -> Response:
+        state.credits = checked_balance(credits)
+        return JSONResponse({"credits": state.credits})
+
+    @app.post(CONTROL + "faults")
+    async def fail_next(call: str, fault: Fault, times: int = 1) -> Response:
+        state.add_fault(call, fault, times)
+        return JSONResponse({})
+
+    @app.post(CONTROL + "files")
+    async def add_generated_file(request: Request, name: str) -> Response:
+        with state.files.incoming() as incoming:
+            async for piece in request.stream():
+                incoming.write(piece)
+        return JSONResponse({"url": state.files_url + state.files.keep_generated(incoming.disk, name)})
+
+    @app.get(CONTROL + "requests")
+    async def requests(call: str | None = None) -> Response:
+        return JSONResponse({"requests": [_told(asdict(one)) for one in state.requests(call)]})
+
+    return app
+
+
+def _told(request: dict[str, Any]) -> dict[str, Any]:
+    # What is printed in a shell ends in logs: without the key.
+    request["headers"].pop("authorization", None)
+    return request

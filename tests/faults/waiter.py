@@ -1,0 +1,121 @@
+"""A sensor run to its end in each of its three ways, as Airflow's task runner and triggerer run it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.execution_time import task_runner
+from airflow.triggers.base import BaseEventTrigger
+
+from airflow_provider_kie.sensors.credits import KieCreditsSensor
+from airflow_provider_kie.triggers.credits import KieCreditsTrigger
+
+from .trial import Trial
+
+try:
+    from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import AirflowRescheduleException, TaskDeferred  # type: ignore[no-redef]
+
+try:
+    from airflow.triggers.shared_stream import SharedStreamManager
+except ImportError:  # before Airflow 3.3
+    SharedStreamManager = None  # type: ignore[assignment, misc]
+
+MODES = ("poke", "reschedule", "deferrable")
+FELLOWS = 3
+"""How many sensors wait side by side in the triggerer."""
+
+
+class TaskInstance:
+    """As much of Airflow's as a rescheduled sensor asks for; under a supervisor it asks as Airflow's does."""
+
+    id = uuid.uuid4()
+    try_number = 1
+    max_tries = 0
+    task = SimpleNamespace(retries=0)
+    first: Any = None
+
+    def get_first_reschedule_date(self, context: Any) -> Any:
+        if not hasattr(task_runner, "SUPERVISOR_COMMS"):
+            return self.first
+        ask: Any = task_runner.RuntimeTaskInstance.get_first_reschedule_date
+        return ask(self, context)
+
+
+def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the triggerer wait as little after errors as the cases want to last."""
+    monkeypatch.setattr("airflow_provider_kie.triggers._poll.LONGEST_BACKOFF", 0.02)
+
+
+def needs_a_store(trial: Trial, mode: str, store: Any) -> None:
+    """
+    Leave out what a rescheduled sensor cannot count before Airflow 3.3, where it waits until the timeout.
+
+    :param trial: What is left out.
+    :param mode: One of the three ways.
+    :param store: The task's state store.
+    """
+    if mode == "reschedule" and store is None:
+        trial.close()
+        pytest.skip("Airflow remembers nothing of a task before 3.3")
+
+
+def wait(mode: str, store: Any = None, **arguments: Any) -> Any:
+    """
+    Wait for 50 credits.
+
+    :param mode: One of the three.
+    :param store: The task's state store, where Airflow has one.
+    :param arguments: Of the sensor.
+    :return: The balance.
+    """
+    given: dict[str, Any] = {
+        "task_id": "wait",
+        "threshold": 50,
+        "poke_interval": 0.01,
+        "timeout": 20,
+        "mode": "reschedule" if mode == "reschedule" else "poke",
+        "deferrable": mode == "deferrable",
+    } | arguments
+    ti = TaskInstance()
+    context: Any = {"ti": ti, "task_reschedule_count": 0} | ({"task_state_store": store} if store else {})
+    while True:
+        sensor = KieCreditsSensor(**given)
+        try:
+            return sensor.execute(context)
+        except AirflowRescheduleException as again:
+            ti.first = ti.first or again.reschedule_date
+            context["task_reschedule_count"] += 1
+        except TaskDeferred as deferred:
+            kwargs = json.loads(json.dumps(deferred.trigger.serialize()[1]))
+            events = asyncio.run(_events(kwargs, given["timeout"]))
+            assert all(event == events[0] for event in events)
+            return sensor.resume_execution(deferred.method_name, {"event": events[0]}, context)
+
+
+async def _events(kwargs: dict[str, Any], timeout: float) -> list[Any]:
+    """Let some sensors wait on one shared poll; give the event of each. Before Airflow 3.3, each is alone."""
+    if SharedStreamManager is None:
+        async with asyncio.timeout(timeout):
+            return [(await anext(KieCreditsTrigger(**kwargs).run())).payload]
+    manager = SharedStreamManager()
+
+    async def run(number: int, trigger: BaseEventTrigger) -> Any:
+        key = trigger.shared_stream_key()
+        stream = manager.subscribe(trigger_id=number, trigger=trigger, key=key)
+        async for event in trigger.filter_shared_stream(stream):
+            await manager.unsubscribe(number, key)
+            return event.payload
+        raise AssertionError("the stream ended")
+
+    try:
+        async with asyncio.timeout(timeout):
+            return await asyncio.gather(*(run(n, KieCreditsTrigger(**kwargs)) for n in range(FELLOWS)))
+    finally:
+        await manager.stop_all()

@@ -1,0 +1,31 @@
+"""The one DAG of the test bench: its task is what the file in ``KIE_BENCH_TASK`` says."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, BaseOperator
+
+from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
+from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.sensors.credits import KieCreditsSensor
+
+KINDS: dict[str, Any] = {
+    "upload": KieUploadOperator,
+    "download": KieDownloadOperator,
+    "branch": KieCreditsBranchOperator,
+    "sensor": KieCreditsSensor,
+}
+
+task = json.loads(Path(os.environ["KIE_BENCH_TASK"]).read_text())
+if seconds := task["arguments"].pop("execution_timeout", None):
+    task["arguments"]["execution_timeout"] = timedelta(seconds=seconds)
+
+with DAG("bench", schedule=None):
+    bench = KINDS[task["kind"]](task_id="bench", retries=task["retries"], **task["arguments"])
+    if task["kind"] == "branch":
+        bench >> [BaseOperator(task_id="enough"), BaseOperator(task_id="too_few")]

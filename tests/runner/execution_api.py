@@ -1,0 +1,329 @@
+"""Airflow's API server as a running task sees it: on loopback, with a memory, and as unwell as told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import unquote, urlsplit
+
+LONG_AGO = "2026-01-01T00:00:00Z"
+Route = Literal["run", "state", "heartbeat", "fields", "connection", "store", "xcom", "other"]
+_OF_A_TASK: dict[str, Route] = {"run": "run", "state": "state", "heartbeat": "heartbeat", "rtif": "fields"}
+_ELSEWHERE: dict[str, Route] = {"connections": "connection", "store": "store", "xcoms": "xcom"}
+_DAG_RUN: dict[str, Any] = {
+    "dag_id": "bench",
+    "run_id": "bench",
+    "logical_date": LONG_AGO,
+    "data_interval_start": LONG_AGO,
+    "data_interval_end": LONG_AGO,
+    "run_after": LONG_AGO,
+    "start_date": LONG_AGO,
+    "end_date": None,
+    "run_type": "manual",
+    "state": "running",
+    "consumed_asset_events": [],
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """
+    What goes wrong with a request.
+
+    :param status: HTTP status of the answer; 0 hangs up without one; None does what was asked.
+    :param delay: Seconds before that.
+    """
+
+    status: int | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """
+    A request as it arrived.
+
+    :param last: The last part of its path: a connection's id, a key.
+    :param size: Bytes of its body.
+    :param at: When, of ``time.monotonic``.
+    :param version: Of the API that it asks for.
+    """
+
+    route: Route
+    method: str
+    last: str
+    size: int
+    at: float
+    version: str
+
+
+@dataclass
+class TaskInstance:
+    """
+    What Airflow knows of one task, over all its tries.
+
+    :param retries: As the task has it.
+    :param connections: Fields of Airflow's connections, by their ids.
+    """
+
+    retries: int = 0
+    connections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    store: dict[str, Any] = field(default_factory=dict)
+    try_number: int = 0
+
+    def __post_init__(self) -> None:
+        self.max_tries = self.retries
+        self.reschedules = 0
+        self.first_start = LONG_AGO
+        self._faults: dict[Route, Iterator[Fault]] = {}
+        self._changed = threading.Condition()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.id = str(uuid.uuid4())
+        self.pid = 0
+        self.states: list[str] = []
+        self.xcoms: dict[str, Any] = {}
+        self.requests: list[Request] = []
+        self.told_to_end_at: float | None = None
+        self.is_told_to_end = threading.Event()
+        self.gone_at: float | None = None
+        self.is_gone = threading.Event()
+        self._is_over = False
+
+    def next_try(self) -> None:
+        """Begin another try, as the scheduler does: under an id of its own."""
+        self.try_number += 1
+        self.reschedules = 0
+        self.first_start = datetime.now(UTC).isoformat()
+        self._begin()
+
+    def poke_again(self) -> None:
+        """Begin again after a reschedule; it is the same try."""
+        self.reschedules += 1
+        self._begin()
+
+    def clear(self) -> None:
+        """Allow more tries, as the button "Clear" does; the state store stays."""
+        self.max_tries = self.try_number + self.retries
+
+    def end(self) -> None:
+        """Let the next heartbeat tell the supervisor to end the task, as after the button "Mark failed"."""
+        self._is_over = True
+
+    def fail(
+        self, route: Route, status: int | None = None, *, times: int | None = None, delay: float = 0.0
+    ) -> None:
+        """
+        Let the next requests go wrong, after those that are to go wrong already.
+
+        :param route: Which requests.
+        :param status: As in :class:`Fault`.
+        :param times: How many; None for all that come.
+        :param delay: As in :class:`Fault`.
+        """
+        fault = Fault(status, delay)
+        more = repeat(fault) if times is None else repeat(fault, times)
+        self._faults[route] = chain(self._faults.get(route, ()), more)
+
+    def heal(self, route: Route) -> None:
+        """
+        Let requests go well again.
+
+        :param route: Which requests.
+        """
+        self._faults.pop(route, None)
+
+    def asked(self, route: Route, method: str | None = None) -> list[Request]:
+        """
+        List requests of this try.
+
+        :param route: Which.
+        :param method: Only those of this method.
+        :return: In the order of their arrival.
+        """
+        return [each for each in list(self.requests) if each.route == route and method in (None, each.method)]
+
+    def wait_for(self, route: Route, method: str | None = None, *, count: int = 1) -> None:
+        """
+        Wait until requests of this try have arrived, 10 seconds at the most.
+
+        :param route: Which.
+        :param method: Only those of this method.
+        :param count: How many.
+        """
+        with self._changed:
+            arrived = self._changed.wait_for(lambda: len(self.asked(route, method)) >= count, 10)
+        assert arrived, f"{len(self.asked(route, method))} requests of {count}: {method or 'any'} {route}"
+
+    def answer(self, request: Request, body: Any) -> tuple[int, Any]:
+        """
+        Do what a request asks for.
+
+        :param request: It.
+        :param body: Its body, from JSON.
+        :return: HTTP status, 0 for none at all, and the answer's body.
+        """
+        with self._changed:
+            self.requests.append(request)
+            if request.route == "state":
+                self.states.append(body["state"])
+            elif request.route == "run":
+                self.pid = body["pid"]
+            fault = next(self._faults.get(request.route, iter(())), Fault())
+            self._changed.notify_all()
+        time.sleep(fault.delay)
+        if fault.status is not None:
+            return fault.status, {"detail": "as told"}
+        if self._is_over and request.route in ("heartbeat", "state"):
+            if request.route == "heartbeat":
+                self.told_to_end_at = self.told_to_end_at or time.monotonic()
+                self.is_told_to_end.set()
+            return 409, {"detail": {"reason": "not_running", "current_state": "failed"}}
+        with self._changed:
+            return getattr(self, f"_{request.route}")(request, body)  # type: ignore[no-any-return]
+
+    def _run(self, request: Request, body: Any) -> tuple[int, Any]:
+        threading.Thread(target=self._watch, args=(self.pid, self.is_gone), daemon=True).start()
+        newer = {"partition_key": None} if request.version > "2026" else {}
+        context = {
+            "dag_run": _DAG_RUN | newer,
+            "max_tries": self.max_tries,
+            "should_retry": self.max_tries != 0 and self.try_number <= self.max_tries,
+            "task_reschedule_count": self.reschedules,
+        }
+        return 200, context
+
+    def _watch(self, pid: int, is_gone: threading.Event) -> None:
+        # Its supervisor may notice seconds later.
+        process = os.pidfd_open(pid)
+        select.select([process], [], [])
+        self.gone_at = time.monotonic()
+        is_gone.set()
+        os.close(process)
+
+    def _state(self, request: Request, body: Any) -> tuple[int, Any]:
+        return 204, None
+
+    def _heartbeat(self, request: Request, body: Any) -> tuple[int, Any]:
+        return 204, None
+
+    def _connection(self, request: Request, body: Any) -> tuple[int, Any]:
+        if (connection := self.connections.get(request.last)) is None:
+            return 404, {"detail": {"reason": "not_found"}}
+        fields = {name: connection.get(name) for name in ("host", "schema", "login", "password", "port")}
+        return 200, {
+            "conn_id": request.last,
+            "conn_type": connection["conn_type"],
+            "extra": json.dumps(connection.get("extra", {})),
+            **fields,
+        }
+
+    def _store(self, request: Request, body: Any) -> tuple[int, Any]:
+        if request.method == "PUT":
+            self.store[request.last] = body["value"]
+        elif request.method == "DELETE" and request.last == self.id:
+            self.store.clear()
+        elif request.method == "DELETE":
+            self.store.pop(request.last, None)
+        elif request.last not in self.store:
+            return 404, {"detail": {"reason": "not_found"}}
+        else:
+            return 200, {"value": self.store[request.last]}
+        return 204, None
+
+    def _xcom(self, request: Request, body: Any) -> tuple[int, Any]:
+        if request.method == "POST":
+            self.xcoms[request.last] = body
+            return 201, {"message": "stored"}
+        return (404, {"detail": {"reason": "not_found"}}) if request.method == "GET" else (200, {})
+
+    def _fields(self, request: Request, body: Any) -> tuple[int, Any]:
+        return 201, {"message": "stored"}
+
+    def _other(self, request: Request, body: Any) -> tuple[int, Any]:
+        if request.last == "start_date":
+            return 200, self.first_start
+        return (404, {"detail": "unknown here"}) if request.method == "GET" else (200, {"ok": True})
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def _handle(self) -> None:
+        key, *parts = [unquote(part) for part in urlsplit(self.path).path.split("/") if part]
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        route = _OF_A_TASK.get(parts[-1]) if parts[0] == "task-instances" else _ELSEWHERE.get(parts[0])
+        version = self.headers.get("airflow-api-version", "")
+        request = Request(route or "other", self.command, parts[-1], len(body), time.monotonic(), version)
+        status, answer = self.server.tasks[key].answer(request, json.loads(body or b"null"))
+        if not status:
+            self.close_connection = True
+            return
+        told = b"" if answer is None else json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        # A supervisor that gave up waiting, or has ended.
+        with contextlib.suppress(OSError):
+            self.wfile.write(told)
+            self.wfile.flush()
+
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _handle
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    tasks: dict[str, TaskInstance]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
+
+
+class ExecutionApi:
+    """The server; each task instance has a base URL of its own."""
+
+    def __enter__(self) -> Self:
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.tasks = {}
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def url(self, task: TaskInstance) -> str:
+        """
+        Give the base URL that answers for a task instance.
+
+        :param task: It.
+        :return: The URL, with a slash at its end.
+        """
+        key = str(id(task))
+        self._server.tasks[key] = task
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{key}/"
