@@ -279,6 +279,8 @@ class _Download:
             or response.headers.get("etag") != self.etag
             or span.start != self.sink.size
             or self.total not in (None, span.total)
+            # Several parts in one, or a page, are of another type.
+            or mime_type_of(response) not in (None, self.mime_type)
         ):
             self._start_over()
             raise KieTransferError("download: the host answered with another range than was asked for")

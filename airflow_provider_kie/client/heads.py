@@ -91,13 +91,11 @@ def span_of(response: httpx.Response) -> Span | None:
     Read which part of the file a response with HTTP 206 carries.
 
     :param response: Response of a file host.
-    :return: The part; None if it is not told, if what is told contradicts itself, or if the bytes are packed
-        or in several parts.
+    :return: The part; None if it is not told, if what is told contradicts itself, or if the bytes are packed.
     """
     told = response.headers.get("content-range", "")
     match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", told)
-    several = (mime_type_of(response) or "").startswith("multipart/")
-    if match is None or several or encoding_of(response):
+    if match is None or encoding_of(response):
         return None
     start, last, total = (int(number) for number in match.groups())
     span = Span(start, last + 1 - start, total)

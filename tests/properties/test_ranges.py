@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import accumulate
 
 import pytest
 from hypothesis import example, given, settings
@@ -110,11 +111,23 @@ def test_a_file_that_is_cut_anywhere_arrives_whole_and_only_what_is_missing_is_a
 
 
 @settings(max_examples=30)
-@given(cuts=st.lists(st.integers(1, SIZE - 1), max_size=12, unique=True).map(sorted))
-def test_a_transfer_that_gets_further_each_time_is_not_given_up(cuts: list[int], host: Host) -> None:
+@given(steps=st.lists(st.integers(SIZE // 20, SIZE // 10), max_size=9))
+def test_a_transfer_that_gets_a_twentieth_further_each_time_is_not_given_up(
+    steps: list[int], host: Host
+) -> None:
+    cuts = list(accumulate(steps))
     host.begin(CONTENT, cuts, chunked=False)
     assert fetch(host, retries=1)[0] == CONTENT
     assert host.asked == [None] + [f"bytes={cut}-" for cut in cuts]
+
+
+@settings(max_examples=20)
+@given(first=st.integers(1, 100), retries=st.integers(1, 3))
+def test_a_transfer_that_gets_hardly_further_is_given_up(first: int, retries: int, host: Host) -> None:
+    host.begin(CONTENT, list(range(first, SIZE, 100)), chunked=False)
+    with pytest.raises(KieError):
+        fetch(host, retries=retries)
+    assert len(host.asked) == retries + 1
 
 
 @settings(max_examples=20)

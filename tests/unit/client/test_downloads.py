@@ -196,6 +196,35 @@ def test_a_file_without_announced_length_is_taken_as_it_comes() -> None:
     assert received.verified is False
 
 
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        ("5", "7"),
+        (str(len(CONTENT)), "7"),
+        ("-1",),
+        (f"+{len(CONTENT)}",),
+        ("0x400",),
+        (f"{len(CONTENT)}, 7",),
+        ("9" * 19,),
+        ("9" * 30,),
+    ],
+)
+def test_a_length_that_is_none_is_an_error_and_never_the_file(lengths: tuple[str, ...]) -> None:
+    head = "".join(f"Content-Length: {length}\r\n" for length in lengths)
+    answer = f"HTTP/1.1 200 OK\r\n{head}Connection: close\r\n\r\n".encode() + CONTENT
+    with serve(*[answer] * 9) as host:
+        sink = io.BytesIO()
+        assert failure(host, sink=sink, max_retries=1).transient
+        assert len(sink.getvalue()) <= len(CONTENT)
+        assert len(host.requests) <= 4
+
+
+def test_a_length_that_is_told_twice_is_the_length() -> None:
+    head = f"Content-Length: {len(CONTENT)}\r\n" * 2
+    with serve(f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + CONTENT + b"and more") as host:
+        assert fetch(host) == received_of(CONTENT)
+
+
 def test_a_chunked_file_is_received() -> None:
     body = f"{HALF:x}\r\n".encode() + CONTENT[:HALF] + b"\r\n" + f"{HALF:x}\r\n".encode() + CONTENT[HALF:]
     with serve(wire(body + b"\r\n0\r\n\r\n", Content_Length=None, Transfer_Encoding="chunked")) as host:
