@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import pytest
 from airflow.sdk import ObjectStoragePath
-from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 
 from airflow_provider_kie.client.errors import KieConnectionError
@@ -202,7 +201,8 @@ def test_who_may_only_put_objects_needs_no_more(size: int, s3: Any, kie_simulato
     def refuse(model: Any, **_: Any) -> None:
         if model.name not in ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"):
             refused.append(model.name)
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, model.name)
+            error = {"Code": "AccessDenied", "Message": "Access Denied"}
+            raise s3.exceptions.ClientError({"Error": error}, model.name)
 
     data = os.urandom(size)
     url = kie_simulator.add_generated_file("a.bin", data)

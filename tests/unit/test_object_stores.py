@@ -121,13 +121,13 @@ class Slow(AsyncFileSystem):
     cachable = False
 
     def __init__(self, seconds: float) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seconds = seconds
         self.begun = threading.Event()
         self.ended = threading.Event()
         self.objects: dict[str, bytes] = {}
 
-    async def _put_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
+    async def _put_file(self, lpath: Any, rpath: Any, mode: Any = "overwrite", **kwargs: Any) -> None:
         self.begun.set()
         try:
             await asyncio.sleep(self.seconds)
@@ -135,7 +135,7 @@ class Slow(AsyncFileSystem):
         finally:
             self.ended.set()
 
-    async def _info(self, path: str, **kwargs: Any) -> Any:
+    async def _info(self, path: Any, **kwargs: Any) -> Any:
         raise FileNotFoundError(path)
 
 
