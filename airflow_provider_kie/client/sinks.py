@@ -68,4 +68,4 @@ class Sink:
         # What it had before it started over is there for it, even if the file system frees that later.
         missing = total - self._furthest
         if disk.f_blocks and free < missing:
-            raise OSError(errno.ENOSPC, f"no room for the file: it needs {missing} bytes, {free} are free")
+            raise OSError(errno.ENOSPC, f"no room for the {missing} bytes that are missing")
