@@ -339,7 +339,7 @@ DAY = 24 * 3600
     ("then", "told"),
     [
         ({"time": NOW}, True),
-        ({"time": NOW - DAY + 60}, True),
+        ({"time": NOW - DAY + 3600}, True),
         ({"time": NOW + 60}, True),
         ({"time": int(NOW - 3600)}, True),
         ({"time": NOW - DAY - 60}, False),
