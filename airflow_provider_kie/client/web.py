@@ -23,6 +23,7 @@ from airflow_provider_kie.client.errors import (
     KieTransferError,
     KieUnavailableError,
 )
+from airflow_provider_kie.client.heads import is_page_instead, mime_type_of
 from airflow_provider_kie.client.retries import Retries
 from airflow_provider_kie.client.urls import file_name_of, without_query
 
@@ -135,6 +136,8 @@ def _fetching(client: KieClient, url: str) -> Generator[httpx.Response, None, No
     with client.open_file(url) as response:
         if response.status_code != 200:
             raise _refusal(response, without_query(url))
+        if is_page_instead(mime_type_of(response), file_name_of(url)):
+            raise KieTransferError(f"{without_query(url)}: a page of HTML came instead of the file")
         yield response
 
 

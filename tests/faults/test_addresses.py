@@ -82,6 +82,12 @@ CASES = [
     Case("failing", (Reply(status=503, body=b""),) * 9, KieUnavailableError, asked=3),
     Case("failing once", (Reply(status=503, body=b""), Reply(), Reply()), asked=3),
     Case("empty", (Reply(body=b""),), ValueError, asked=1),
+    Case(
+        "a page instead",
+        (Reply(body=b"<html>", headers={"Content-Type": "text/html"}),) * 9,
+        KieTransferError,
+        asked=3,
+    ),
     Case("cut once", (Reply(), Reply(sent=HALF), Reply()), asked=3),
     Case("cut always", (Reply(), *(Reply(sent=HALF),) * 9), KieConnectionError, asked=4),
     Case("reset once", (Reply(), Reply(sent=HALF, then="reset"), Reply()), asked=3),

@@ -22,13 +22,14 @@ from airflow_provider_kie.client.errors import (
     KieQuotaError,
     KieRateLimitError,
     KieResponseError,
+    KieSourceError,
     KieTransferError,
     KieUnavailableError,
     KieValidationError,
 )
 from airflow_provider_kie.simulator import KieSimulator
 
-from .server import BIG, FILE, HALF, Reply, envelope, stored
+from .server import BIG, FILE, Reply, envelope, stored
 from .trial import Ending, Trial
 
 # More than the sockets' buffers hold: a host that stops reading stops the sender.
@@ -288,8 +289,6 @@ class UrlCase:
     :param files: What the host of the source does.
     :param ends: What keeps the promise: None is success.
     :param method: As the caller says.
-    :param streamed: Whether the worker has to move the bytes itself.
-    :param expected: The bytes of a success.
     """
 
     name: str
@@ -297,7 +296,6 @@ class UrlCase:
     files: tuple[Reply, ...] = (Reply(),)
     ends: Ending | tuple[Ending, ...] = None
     method: str = "auto"
-    streamed: bool = False
 
 
 CANNOT_FETCH: dict[str, Any] = {"code": 400, "msg": "Could not download the file from fileUrl: timed out"}
@@ -310,39 +308,20 @@ URL_CASES = [
     UrlCase("url: answer null", ({"body": '{"code":200,"data":null}'},), ends=KieResponseError),
     UrlCase("url: 401", ({"code": 401},), ends=KieAuthError),
     UrlCase("url: 402", ({"code": 402},), ends=KieInsufficientCreditsError),
-    UrlCase("url: cannot be fetched, 400", (CANNOT_FETCH,), streamed=True),
-    UrlCase("url: cannot be fetched, 451", ({"code": 451},), streamed=True),
+    # What becomes of the bytes when kie.ai cannot have them is in test_addresses.
+    UrlCase("url: cannot be fetched, 400", (CANNOT_FETCH,), ends=KieSourceError),
+    UrlCase("url: cannot be fetched, 451", ({"code": 451},), ends=KieSourceError),
     UrlCase(
         "url: cannot be fetched, 500",
-        ({"code": 500, "msg": "Failed to fetch the file from the URL"},) * 9,
-        streamed=True,
+        ({"code": 500, "msg": "Failed to fetch the file from the URL"},),
+        ends=KieSourceError,
     ),
+    UrlCase("url: too large", ({"code": 413, "msg": "File too large"},), ends=KieValidationError),
     UrlCase(
-        "url: too large",
-        ({"code": 413, "msg": "File too large"},),
-        ends=(None, KieValidationError),
-        streamed=True,
+        "url: cannot be fetched, and url was insisted on", (CANNOT_FETCH,), ends=KieSourceError, method="url"
     ),
-    UrlCase(
-        "url: cannot be fetched, and url was insisted on",
-        (CANNOT_FETCH,),
-        ends=KieValidationError,
-        method="url",
-    ),
-    UrlCase(
-        "url: cannot be fetched, cut for the worker too",
-        (CANNOT_FETCH,),
-        (Reply(sent=HALF), Reply()),
-        streamed=True,
-    ),
-    UrlCase(
-        "url: cannot be fetched, the worker's try reset too",
-        (CANNOT_FETCH,),
-        (Reply(sent=HALF, then="reset"), Reply()),
-        streamed=True,
-    ),
-    UrlCase("url: found by nobody", (), (Reply(status=404, body=b""),) * 40, ends=KieError, streamed=True),
-    UrlCase("url: failing for all", (), (Reply(status=503, body=b""),) * 40, ends=KieError, streamed=True),
+    UrlCase("url: found by nobody", (), (Reply(status=404, body=b""),) * 40, ends=KieSourceError),
+    UrlCase("url: failing for all", (), (Reply(status=503, body=b""),) * 40, ends=KieSourceError),
 ]
 
 
@@ -363,14 +342,13 @@ def test_an_upload_from_a_url_is_whole_or_a_typed_error(
     if error is None:
         if [stored.sha256 for stored in known] != [hashlib.sha256(FILE).hexdigest()]:
             trial.lose("wrong byte", f"kie.ai holds {[stored.size for stored in known]} bytes")
-        if result.file_size != len(FILE) or (
-            case.streamed and result.sha256 != hashlib.sha256(FILE).hexdigest()
-        ):
+        if result.file_size != len(FILE) or result.sha256 is not None:
             trial.lose("wrong byte", f"told were {result.file_size} bytes, sha256 {result.sha256}")
-        if case.streamed is (result.method == "url"):
+        if result.method != "url":
             trial.lose("other ending than promised", f"it went as {result.method}")
     trial.judge_leftovers(also=())
-    if len(kie.requests) > 6 or len(files.requests) > 12:
+    # kie.ai asks the file's host, the worker does not.
+    if len(kie.requests) > 3 or len(files.requests) > 3:
         trial.lose("request too many", f"{len(kie.requests)} and {len(files.requests)}")
     trial.judge_secrets()
     trial.close()
