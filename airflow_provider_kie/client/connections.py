@@ -31,6 +31,9 @@ class Deadline:
     """
     Until when an answer has to be there whole, however many bytes come in between.
 
+    It is kept to within a step over the connection. One step can last only through an https proxy that drips:
+    httpcore's TLS within TLS waits anew for each piece of a record.
+
     :param seconds: How long it may take.
     :param after_sending: Whether the time begins when the request has been sent, rather than now.
     """
@@ -51,7 +54,7 @@ class Deadline:
         :raises httpx.ReadTimeout: None is left.
         """
         if sending and self.after_sending:
-            self._end = None
+            self._end, self.is_nearer = None, False
             return timeout
         if self._end is None:
             self._end = time.monotonic() + self.seconds

@@ -46,7 +46,7 @@ def kie(_simulator: KieSimulator) -> KieSimulator:
     """Give the session's simulator, with nothing in it: stopping one takes longer than most cases."""
     _simulator.reset()
     _simulator.expire_uploads()
-    _simulator.credits = 100
+    _simulator.credits = 100.0
     return _simulator
 
 
