@@ -33,7 +33,7 @@ from .execution_api import ExecutionApi, TaskInstance
 HERE = Path(__file__).parent
 # Airflow kills a task 5 seconds after it has asked it to end.
 LIMIT = 5.0
-HEARTBEAT_SECONDS = 0.05
+HEARTBEAT_SECONDS = 0.15
 _ENVIRONMENT = {
     "AIRFLOW__CORE__DAGS_FOLDER": str(HERE / "dags"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
