@@ -241,7 +241,7 @@ def test_a_task_is_over_that_is_ended_while_it_asks_what_is_done(
     task.airflow.wait_for("store", "GET")
     run.send(signal.SIGTERM)
     assert what_is_wrong(task, run, time.monotonic(), folder, work) == ""
-    assert work.moved(folder) == moved
+    assert work.moved(folder) <= moved + work.arriving
 
 
 @pytest.mark.parametrize("name", ["batch of uploads", "large download"])
