@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
-from tests.faults.ledger import LEDGER
+from tests.faults.ledger import LEDGER, Loss
 
 from .bench import Bench, Task
 
@@ -21,11 +21,11 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call" and not report.skipped:
-        how = "" if report.passed else str(getattr(call.excinfo, "value", ""))
-        told = [] if report.passed else [("other ending than promised", how.partition("\n")[0])]
-        rounds = int(dict(item.user_properties).get("rounds", 1))  # type: ignore[arg-type, call-overload]
+        how = str(getattr(call.excinfo, "value", "")).partition("\n")[0]
+        losses: list[tuple[Loss, str]] = [] if report.passed else [("other ending than promised", how)]
+        rounds = int(dict(item.user_properties).get("rounds", 1))  # type: ignore[call-overload]
         case = f"{item.path.stem.removeprefix('test_')}: {item.name.removeprefix('test_')}"
-        item.config.stash[LEDGER].close(case, told, rounds)
+        item.config.stash[LEDGER].close(case, losses, rounds)
     return report
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import sys
 import threading
 import time
 import uuid
@@ -22,32 +23,15 @@ LONG_AGO = "2026-01-01T00:00:00Z"
 Route = Literal["run", "state", "heartbeat", "fields", "connection", "store", "xcom", "other"]
 _OF_A_TASK: dict[str, Route] = {"run": "run", "state": "state", "heartbeat": "heartbeat", "rtif": "fields"}
 _ELSEWHERE: dict[str, Route] = {"connections": "connection", "store": "store", "xcoms": "xcom"}
-_DAG_RUN: dict[str, Any] = {
+_TIMES = ("logical_date", "data_interval_start", "data_interval_end", "run_after", "start_date")
+_DAG_RUN: dict[str, Any] = dict.fromkeys(_TIMES, LONG_AGO) | {
     "dag_id": "bench",
     "run_id": "bench",
-    "logical_date": LONG_AGO,
-    "data_interval_start": LONG_AGO,
-    "data_interval_end": LONG_AGO,
-    "run_after": LONG_AGO,
-    "start_date": LONG_AGO,
     "end_date": None,
     "run_type": "manual",
     "state": "running",
     "consumed_asset_events": [],
 }
-
-
-@dataclass(frozen=True)
-class Fault:
-    """
-    What goes wrong with a request.
-
-    :param status: HTTP status of the answer; 0 hangs up without one; None does what was asked.
-    :param delay: Seconds before that.
-    """
-
-    status: int | None = None
-    delay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,14 +64,14 @@ class TaskInstance:
 
     retries: int = 0
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)
-    store: dict[str, Any] = field(default_factory=dict)
-    try_number: int = 0
 
     def __post_init__(self) -> None:
+        self.store: dict[str, Any] = {}
+        self.try_number = 0
         self.max_tries = self.retries
         self.reschedules = 0
         self.first_start = LONG_AGO
-        self._faults: dict[Route, Iterator[Fault]] = {}
+        self._faults: dict[Route, Iterator[tuple[int | None, float]]] = {}
         self._changed = threading.Condition()
         self._begin()
 
@@ -130,11 +114,11 @@ class TaskInstance:
         Let the next requests go wrong, after those that are to go wrong already.
 
         :param route: Which requests.
-        :param status: As in :class:`Fault`.
+        :param status: HTTP status of the answer; 0 hangs up without one; None does what was asked.
         :param times: How many; None for all that come.
-        :param delay: As in :class:`Fault`.
+        :param delay: Seconds before that.
         """
-        fault = Fault(status, delay)
+        fault = (status, delay)
         more = repeat(fault) if times is None else repeat(fault, times)
         self._faults[route] = chain(self._faults.get(route, ()), more)
 
@@ -158,14 +142,14 @@ class TaskInstance:
 
     def wait_for(self, route: Route, method: str | None = None, *, count: int = 1) -> None:
         """
-        Wait until requests of this try have arrived, 10 seconds at the most.
+        Wait until requests of this try have arrived, 20 seconds at the most.
 
         :param route: Which.
         :param method: Only those of this method.
         :param count: How many.
         """
         with self._changed:
-            arrived = self._changed.wait_for(lambda: len(self.asked(route, method)) >= count, 10)
+            arrived = self._changed.wait_for(lambda: len(self.asked(route, method)) >= count, 20)
         assert arrived, f"{len(self.asked(route, method))} requests of {count}: {method or 'any'} {route}"
 
     def answer(self, request: Request, body: Any) -> tuple[int, Any]:
@@ -182,29 +166,29 @@ class TaskInstance:
                 self.states.append(body["state"])
             elif request.route == "run":
                 self.pid = body["pid"]
-            fault = next(self._faults.get(request.route, iter(())), Fault())
+            status, delay = next(self._faults.get(request.route, iter(())), (None, 0.0))
             self._changed.notify_all()
-        time.sleep(fault.delay)
-        if fault.status is not None:
-            return fault.status, {"detail": "as told"}
+        time.sleep(delay)
+        if status is not None:
+            return status, {"detail": "as told"}
         if self._is_over and request.route in ("heartbeat", "state"):
             if request.route == "heartbeat":
                 self.told_to_end_at = self.told_to_end_at or time.monotonic()
                 self.is_told_to_end.set()
             return 409, {"detail": {"reason": "not_running", "current_state": "failed"}}
         with self._changed:
-            return getattr(self, f"_{request.route}")(request, body)  # type: ignore[no-any-return]
+            do = getattr(self, f"_{request.route}", None)
+            return do(request, body) if do else (204, None)
 
     def _run(self, request: Request, body: Any) -> tuple[int, Any]:
         threading.Thread(target=self._watch, args=(self.pid, self.is_gone), daemon=True).start()
         newer = {"partition_key": None} if request.version > "2026" else {}
-        context = {
+        return 200, {
             "dag_run": _DAG_RUN | newer,
             "max_tries": self.max_tries,
             "should_retry": self.max_tries != 0 and self.try_number <= self.max_tries,
             "task_reschedule_count": self.reschedules,
         }
-        return 200, context
 
     def _watch(self, pid: int, is_gone: threading.Event) -> None:
         # Its supervisor may notice seconds later.
@@ -213,12 +197,6 @@ class TaskInstance:
         self.gone_at = time.monotonic()
         is_gone.set()
         os.close(process)
-
-    def _state(self, request: Request, body: Any) -> tuple[int, Any]:
-        return 204, None
-
-    def _heartbeat(self, request: Request, body: Any) -> tuple[int, Any]:
-        return 204, None
 
     def _connection(self, request: Request, body: Any) -> tuple[int, Any]:
         if (connection := self.connections.get(request.last)) is None:
@@ -249,9 +227,6 @@ class TaskInstance:
             self.xcoms[request.last] = body
             return 201, {"message": "stored"}
         return (404, {"detail": {"reason": "not_found"}}) if request.method == "GET" else (200, {})
-
-    def _fields(self, request: Request, body: Any) -> tuple[int, Any]:
-        return 201, {"message": "stored"}
 
     def _other(self, request: Request, body: Any) -> tuple[int, Any]:
         if request.last == "start_date":
@@ -297,7 +272,9 @@ class _Server(ThreadingHTTPServer):
     tasks: dict[str, TaskInstance]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        pass
+        # A supervisor that was killed is no error here.
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class ExecutionApi:

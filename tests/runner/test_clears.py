@@ -17,6 +17,7 @@ from .bench import Outcome, Task
 from .conftest import Put, needs_state_store
 
 FULL = os.environ.get("KIE_FAULTS") == "full"
+VERBS = ["upload", "download"] if FULL else ["upload"]
 COUNT = 4
 FIRST, LAST = 0, COUNT - 1
 ALL = set(range(COUNT))
@@ -164,7 +165,7 @@ def test_a_retry_reuses_only_what_still_holds(between: Between, job: Job) -> Non
     assert job.task.airflow.store == {}
 
 
-@pytest.mark.parametrize("job", ["upload", "download"], indirect=True)
+@pytest.mark.parametrize("job", VERBS, indirect=True)
 def test_a_batch_that_is_cleared_after_its_success_does_everything_again(job: Job) -> None:
     job.run()
     assert job.task.airflow.store == {}
@@ -173,7 +174,7 @@ def test_a_batch_that_is_cleared_after_its_success_does_everything_again(job: Jo
     assert (ended.state, job.moved) == ("success", ALL)
 
 
-@pytest.mark.parametrize("job", ["upload", "download"], indirect=True)
+@pytest.mark.parametrize("job", VERBS, indirect=True)
 def test_a_retry_of_a_cleared_batch_knows_nothing_of_the_time_before(job: Job) -> None:
     job.run(fails=True)
     job.task.airflow.clear()

@@ -22,7 +22,7 @@ from .conftest import Put, needs_state_store
 
 FULL = os.environ.get("KIE_FAULTS") == "full"
 ROUNDS = 100 if FULL else 8
-EARLY = 20 if FULL else 4
+EARLY = 12 if FULL else 4
 SEED = int(os.environ.get("KIE_FAULTS_SEED") or (secrets.randbits(32) if FULL else 1))
 AT_ONCE = 6
 # All of the work takes longer.
@@ -65,9 +65,7 @@ def generated(_simulator: KieSimulator) -> list[str]:
 @pytest.fixture
 def works(put: Put, kie: KieSimulator, sources: list[str], generated: list[str]) -> dict[str, Work]:
     """Make kie.ai slow, and give each kind of work."""
-    kie.fail_next("file-base64-upload", delay=0.2, times=99_999)
-    kie.fail_next("file-stream-upload", delay=20, times=99)
-    kie.fail_next("file", delay=0.2, chunk_delay=0.01, times=99_999)
+    slow_down(kie, 0.2)
     large = str(Path(sources[0]).with_name("large.bin"))
 
     def upload(source: Any) -> Work:
@@ -89,6 +87,14 @@ def works(put: Put, kie: KieSimulator, sources: list[str], generated: list[str])
         "large upload": upload(large),
         "large download": download(kie.add_generated_file("large.bin", LARGE)),
     }
+
+
+def slow_down(kie: KieSimulator, seconds: float) -> None:
+    """Have every request take so long; uploads of large files take for ever."""
+    kie.reset()
+    kie.fail_next("file-base64-upload", delay=seconds, times=99_999)
+    kie.fail_next("file-stream-upload", delay=20, times=99)
+    kie.fail_next("file", delay=seconds, chunk_delay=0.01, times=99_999)
 
 
 @pytest.fixture
@@ -190,8 +196,9 @@ def test_a_task_is_over_that_is_ended_while_it_looks_for_its_connection(
 @needs_state_store
 @pytest.mark.parametrize("name", ["batch of uploads", "batch of downloads"] if FULL else ["batch of uploads"])
 def test_a_task_is_over_that_is_ended_while_it_stores_what_is_done(
-    name: str, works: dict[str, Work], folder: Path
+    name: str, works: dict[str, Work], kie: KieSimulator, folder: Path
 ) -> None:
+    slow_down(kie, 0.1)
     task = works[name].put(folder)
     task.airflow.fail("store", delay=1)
     run = task.start()
@@ -217,8 +224,9 @@ def test_a_task_is_over_that_is_ended_when_the_state_store_has_just_stopped_to_a
 
 @needs_state_store
 def test_a_task_is_over_that_is_ended_while_it_asks_what_is_done(
-    works: dict[str, Work], folder: Path
+    works: dict[str, Work], kie: KieSimulator, folder: Path
 ) -> None:
+    slow_down(kie, 0.1)
     work = works["batch of uploads"]
     task = work.put(folder)
     run = task.start()
@@ -233,7 +241,7 @@ def test_a_task_is_over_that_is_ended_while_it_asks_what_is_done(
     task.airflow.wait_for("store", "GET")
     run.send(signal.SIGTERM)
     assert what_is_wrong(task, run, time.monotonic(), folder, work) == ""
-    assert work.moved(folder) == moved
+    assert work.moved(folder) <= moved + work.arriving
 
 
 @pytest.mark.parametrize("name", ["batch of uploads", "large download"])
