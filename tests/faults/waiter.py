@@ -94,7 +94,9 @@ def wait(mode: str, store: Any = None, **arguments: Any) -> Any:
             context["task_reschedule_count"] += 1
         except TaskDeferred as deferred:
             kwargs = json.loads(json.dumps(deferred.trigger.serialize()[1]))
-            events = asyncio.run(_events(kwargs, given["timeout"]))
+            # Not asyncio.run(), which takes away the loop that pytest-asyncio has set, unclosed.
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                events = runner.run(_events(kwargs, given["timeout"]))
             assert all(event == events[0] for event in events)
             return sensor.resume_execution(deferred.method_name, {"event": events[0]}, context)
 

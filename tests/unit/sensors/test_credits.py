@@ -94,7 +94,9 @@ def run(mode: str, store: StateStore | None = None, try_number: int = 1, **kwarg
             context["task_reschedule_count"] += 1
         except TaskDeferred as deferred:
             try:
-                event = asyncio.run(one_event(deferred))
+                # Not asyncio.run(), which takes away the loop that pytest-asyncio has set, unclosed.
+                with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                    event = runner.run(one_event(deferred))
             except TimeoutError:
                 failed = {"error": "Trigger timeout"}
                 return sensor.resume_execution("__fail__", failed, context)
