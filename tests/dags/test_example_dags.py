@@ -165,8 +165,9 @@ def test_the_task_functions_move_a_file(
     assert Path(returned(run, "fetch")).read_bytes() == b"a photo"
 
 
-def test_airflow_keeps_what_is_finished_between_the_tries_of_a_task(
-    run_dag: RunDag, kie_simulator: KieSimulator, tmp_path: Path
+@pytest.mark.parametrize("fails", [True, False], ids=["failed", "succeeded"])
+def test_airflow_keeps_what_is_finished_until_a_try_succeeds(
+    fails: bool, run_dag: RunDag, kie_simulator: KieSimulator, tmp_path: Path
 ) -> None:
     database = Path(os.environ["AIRFLOW_HOME"], "airflow.db")
     with closing(sqlite3.connect(database)) as connection:
@@ -175,16 +176,17 @@ def test_airflow_keeps_what_is_finished_between_the_tries_of_a_task(
         pytest.skip("task state is kept from Airflow 3.3 on")
     source = tmp_path / "photo.png"
     source.write_bytes(b"a photo")
-    with DAG("kie_state", schedule=None) as dag:
-        KieUploadOperator(task_id="upload", source=[str(source)], upload_path="a")
+    sources = [str(source), *([str(tmp_path / "missing.png")] if fails else [])]
+    with DAG(f"kie_state_{fails}", schedule=None) as dag:
+        KieUploadOperator(task_id="upload", source=sources, upload_path="a")
     run = run_dag(dag)
 
-    assert run.state == "success"
+    assert run.state == ("failed" if fails else "success")
     with closing(sqlite3.connect(database)) as connection:
         query = "select key, value, expires_at from task_state_store where run_id = ?"
         rows = connection.execute(query, (run.run_id,)).fetchall()
-    assert len(rows) == 1
-    key, value, expires_at = rows[0]
-    assert key.startswith("kie-")
-    assert "download_url" in str(value)
-    assert expires_at is not None
+    assert len(rows) == fails
+    for key, value, expires_at in rows:
+        assert key.startswith("kie-")
+        assert "download_url" in str(value)
+        assert expires_at is not None
