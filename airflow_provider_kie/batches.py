@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import Empty, Queue
@@ -18,7 +18,7 @@ from airflow_provider_kie.storage import Unfinished
 log = logging.getLogger(__name__)
 
 # Airflow kills a task 5 seconds after it has asked it to end.
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 2.5
 # How long a task that was asked to end may not notice.
 LOOK_SECONDS = 0.1
 
@@ -79,6 +79,15 @@ def run_all(
     ended: Queue[Future[RESULT]] = Queue()
     numbers: dict[Future[RESULT], int] = {}
     executor = ThreadPoolExecutor(max_concurrency, thread_name_prefix="kie-transfer")
+
+    def note(future: Future[RESULT]) -> None:
+        transfer = transfers[numbers[future]]
+        if error := future.exception():
+            if len(transfers) > 1:
+                log.error("%s failed: %s: %s", transfer.shown, type(error).__name__, error)
+        elif on_done:
+            on_done(transfer, future.result())
+
     try:
         if on_wait:
             on_wait()
@@ -87,18 +96,14 @@ def run_all(
             numbers[future] = number
             future.add_done_callback(ended.put)
         for count in range(len(transfers)):
-            future = _next(ended, on_wait)
-            transfer = transfers[numbers[future]]
-            if (error := future.exception()) is None and on_done:
-                on_done(transfer, future.result())
-            if len(transfers) > 1:
-                if error:
-                    log.error("%s failed: %s: %s", transfer.shown, type(error).__name__, error)
-                progress.files(count + 1, len(transfers))
+            note(_next(ended, on_wait))
+            progress.files(count + 1, len(transfers))
         if on_wait:
             on_wait()
     except BaseException:
         _end(executor, session, list(numbers))
+        for future in _rest(ended):
+            note(future)
         raise
     executor.shutdown()
     return list(numbers)
@@ -133,6 +138,17 @@ def _next(ended: Queue[Future[RESULT]], on_wait: Callable[[], None] | None) -> F
             return ended.get(timeout=LOOK_SECONDS)
         except Empty:
             continue
+
+
+def _rest(ended: Queue[Future[RESULT]]) -> Iterator[Future[RESULT]]:
+    """Give those that were whole before they could be stopped: a retry need not move them again."""
+    while True:
+        try:
+            future = ended.get_nowait()
+        except Empty:
+            return
+        if not future.cancelled() and future.exception() is None:
+            yield future
 
 
 def _end(executor: ThreadPoolExecutor, session: Session, futures: Sequence[Future[RESULT]]) -> None:

@@ -22,40 +22,45 @@ log = logging.getLogger(__name__)
 # A worker that dies loses at most what came since: so much time, or so many files.
 SAVE_SECONDS = 3.0
 SAVE_FILES = 100
-# So long a task that is to end still waits for its last results to be stored.
-LAST_SAVE_SECONDS = 1.0
 # Airflow warns of values above 64 KiB.
 PAGE_BYTES = 48 * 1024
+# How long the end of a task waits for the store, and how long one that is to be over in 5 seconds.
+LAST_SECONDS = 30.0
+HURRIED_SECONDS = 0.5
 
 
 class Finished:
     """
     A batch's results, kept in the task's state store between its tries: from Airflow 3.3 on.
 
-    They are for the task's own retries. A success forgets them, and what another life of the task has left,
-    before somebody cleared it, is not used: Airflow gives every life another ``max_tries``.
+    They are for the task's own retries. A success forgets them, and what is from before a clear is not used.
 
-    Many results share a value, a *page*, and a thread of its own stores it: whoever waits for Airflow cannot
-    see that the task is to end.
+    Many results share a value, a *page*; each try has pages of its own. A thread of its own stores them:
+    whoever waits for Airflow cannot see that the task is to end.
 
     :param context: The task's context.
     :param kie_conn_id: Airflow connection; what was done with another one counts for nothing.
+    :param retries: How often Airflow retries the task.
     :param is_ended: Whether the task is to end, which no answer of Airflow's is worth waiting for.
     """
 
-    def __init__(self, context: Context, kie_conn_id: str, is_ended: Callable[[], bool]) -> None:
+    def __init__(
+        self, context: Context, kie_conn_id: str, retries: int | None, is_ended: Callable[[], bool]
+    ) -> None:
         ti = context.get("ti")
         self._store: Any = context.get("task_state_store")
-        self._life = getattr(ti, "max_tries", None)
-        self._is_retry = getattr(ti, "try_number", 1) > 1
+        self._try = getattr(ti, "try_number", 1)
+        # Airflow sets ``max_tries`` to the number of the try and the retries when it clears a task.
+        self._first_try = getattr(ti, "max_tries", 0) - (retries or 0) + 1
         self._kie_conn_id = kie_conn_id
         self._is_ended = is_ended
+        self._stored: list[str] = []
         self._pages: list[dict[str, Any]] = [{}]
         self._page_bytes = 0
-        self._saved_pages = 0
+        self._first_unsaved = 0
         self._unsaved = 0
         self._saved_at = time.monotonic()
-        self._saving: threading.Thread | None = None
+        self._at_work: threading.Thread | None = None
         self._has_warned = False
         self.earlier: dict[str, Any] = {}
 
@@ -65,16 +70,15 @@ class Finished:
         return self._store is not None
 
     def load(self) -> None:
-        """Read what earlier tries have finished, if this is a retry."""
-        if self._store is None or not self._is_retry:
+        """Read what earlier tries have finished."""
+        if self._store is None or self._try <= 1:
             return
-        number = 0
-        # Pages of another life are of no use, but a success removes them too.
-        while not self._is_ended() and (page := self._read(number)):
-            self.earlier |= page["files"] if page["max_tries"] == self._life else {}
-            number += 1
-        self._pages = [{} for _ in range(number + 1)]
-        self._saved_pages = number
+        for number in range(1, self._try):
+            page = 0
+            while not self._is_ended() and (files := self._read(_name(number, page))):
+                # Pages from before a clear are of no use, but a success removes them too.
+                self.earlier |= files if number >= self._first_try else {}
+                page += 1
         log.info("Earlier tries have finished %d files", len(self.earlier))
 
     def key(self, transfer: Upload | Download) -> str:
@@ -106,65 +110,69 @@ class Finished:
     def save_if_due(self) -> None:
         """Store what is new, in the background, if it is much or has waited for some time."""
         is_due = self._unsaved >= SAVE_FILES or time.monotonic() - self._saved_at >= SAVE_SECONDS
-        if self._store is None or not self._unsaved or not is_due:
-            return
-        if not self._is_saving():
+        if self._store is not None and self._unsaved and is_due and not self._is_at_work():
             self._start_saving()
 
-    def save(self) -> None:
-        """Store what is new, for the retry that will follow."""
-        deadline = time.monotonic() + LAST_SAVE_SECONDS
-        self._wait_for_saving(deadline)
-        if self._store is not None and self._unsaved and not self._is_saving():
+    def save(self, *, hurried: bool = False) -> None:
+        """
+        Store what is new, for the retry that will follow.
+
+        :param hurried: Whether the task has to be over in seconds.
+        """
+        if self._wait(hurried) and self._store is not None and self._unsaved:
             self._start_saving()
-            self._wait_for_saving(deadline)
+            self._wait(hurried)
 
     def forget(self) -> None:
         """Remove all that was stored: the task has succeeded."""
-        self._wait_for_saving(time.monotonic())
-        try:
-            # From the end: what is left after a failure is still in one piece.
-            while self._saved_pages and not self._is_ended():
-                self._store.delete(_name(self._saved_pages - 1))
-                self._saved_pages -= 1
-        except Exception as error:
-            log.warning("Cannot tell Airflow to forget what is finished: %s", error)
+        if self._wait() and self._stored:
+            self._work(self._remove, list(self._stored))
+            self._wait()
 
-    def _read(self, number: int) -> dict[str, Any] | None:
-        """Give a page; None where there is none."""
+    def _read(self, name: str) -> dict[str, Any] | None:
+        """Give what a page holds; None where there is none."""
         try:
-            page = self._store.get(_name(number))
-            return page and {"max_tries": page["max_tries"], "files": dict(page["files"])}
+            if (page := self._store.get(name)) is None:
+                return None
+            self._stored.append(name)
+            return dict(page["files"])
         except Exception as error:
             log.warning("Cannot ask Airflow for all that earlier tries have finished: %s", error)
             return None
 
-    def _is_saving(self) -> bool:
-        return self._saving is not None and self._saving.is_alive()
+    def _is_at_work(self) -> bool:
+        return self._at_work is not None and self._at_work.is_alive()
+
+    def _work(self, work: Callable[..., None], *args: Any) -> None:
+        self._at_work = threading.Thread(target=work, args=args, daemon=True)
+        self._at_work.start()
+
+    def _wait(self, hurried: bool = False) -> bool:
+        """Wait for the thread; give whether it is done."""
+        began = time.monotonic()
+        while self._is_at_work():
+            seconds = HURRIED_SECONDS if hurried or self._is_ended() else LAST_SECONDS
+            if time.monotonic() - began >= seconds:
+                return False
+            if self._at_work:
+                self._at_work.join(0.1)
+        return True
 
     def _start_saving(self) -> None:
-        self._saving = threading.Thread(target=self._save, args=self._take_unsaved(), daemon=True)
-        self._saving.start()
-
-    def _wait_for_saving(self, deadline: float) -> None:
-        """Wait until it is done; past the deadline only as long as the task is not to end."""
-        while self._saving and self._saving.is_alive():
-            if self._is_ended() and time.monotonic() >= deadline:
-                return
-            self._saving.join(0.1)
-
-    def _take_unsaved(self) -> tuple[int, list[dict[str, Any]]]:
-        """Give the first page that is not stored as it is now, and copies of it and all after it."""
-        first = max(self._saved_pages - 1, 0)
+        # Copies, because more results come meanwhile.
+        pages = {number: dict(self._pages[number]) for number in range(self._first_unsaved, len(self._pages))}
         self._unsaved, self._saved_at = 0, time.monotonic()
-        return first, [dict(page) for page in self._pages[first:]]
+        self._work(self._save, pages)
 
-    def _save(self, first: int, pages: list[dict[str, Any]]) -> None:
+    def _save(self, pages: dict[int, dict[str, Any]]) -> None:
         try:
-            for number, page in enumerate(pages, first):
-                if page:
-                    self._store.set(_name(number), {"max_tries": self._life, "files": page})
-                    self._saved_pages = max(self._saved_pages, number + 1)
+            for number, files in pages.items():
+                name = _name(self._try, number)
+                self._store.set(name, {"files": files})
+                if name not in self._stored:
+                    self._stored.append(name)
+                # The last page may grow, so it is stored again.
+                self._first_unsaved = number
         except Exception as error:
             # The files are moved; that a retry would move them again is no reason to fail.
             self._unsaved += 1
@@ -172,9 +180,17 @@ class Finished:
                 log.warning("Cannot tell Airflow what is finished, will try again: %s", error)
             self._has_warned = True
 
+    def _remove(self, names: list[str]) -> None:
+        try:
+            # From the end: what is left after a failure is still in one piece.
+            for name in reversed(names):
+                self._store.delete(name)
+        except Exception as error:
+            log.warning("Cannot tell Airflow to forget what is finished: %s", error)
 
-def _name(page: int) -> str:
-    return f"kie-finished-{page}"
+
+def _name(try_number: int, page: int) -> str:
+    return f"kie-finished-{try_number}-{page}"
 
 
 @dataclass

@@ -58,7 +58,7 @@ class _FileOperator(BaseOperator):
         """Move many files, but for those that an earlier try has moved."""
         from airflow_provider_kie.hooks.kie import KieHook
 
-        finished = Finished(context, self.kie_conn_id, lambda: self._is_killed)
+        finished = Finished(context, self.kie_conn_id, self.retries, lambda: self._is_killed)
 
         def on_wait() -> None:
             self._check_running()
@@ -73,8 +73,12 @@ class _FileOperator(BaseOperator):
                     on_done=Remembered.note,
                     on_wait=on_wait,
                 )
-        except BaseException:
+        except Exception:
             finished.save()
+            raise
+        except BaseException:
+            # Out of a signal handler: Airflow's ``execution_timeout``, for one.
+            finished.save(hurried=True)
             raise
         finished.forget()
         self._check_running()
@@ -84,7 +88,7 @@ class _FileOperator(BaseOperator):
         if self._is_killed:
             from airflow_provider_kie.client.errors import KieCancelledError
 
-            raise KieCancelledError("the task was ended from outside; nothing unfinished is left behind")
+            raise KieCancelledError("the task was ended from outside")
 
     def on_kill(self) -> None:
         """

@@ -60,7 +60,7 @@ def session() -> Iterator[Session]:
 
 def test_all_are_tried_and_told_of_in_this_thread(session: Session) -> None:
     told = []
-    moves = [Move("a", 0.1), Move("bad"), Move("b")]
+    moves = [Move("a", 0.5), Move("bad"), Move("b")]
     futures = run_all(
         moves,
         session,
