@@ -35,6 +35,7 @@ _LOOK_SECONDS = 0.1
 # Airflow kills a task 5 seconds after it has asked it to end; 2 of them are for the last request.
 _ABORT_SECONDS = 2.0
 _PART_BYTES = 8 * 1024 * 1024
+_MOST_PARTS = 10_000
 # What is in one request cannot be called back: a slow network delivers it after the task has ended.
 _SINGLE_REQUEST_BYTES = 64 * 1024
 
@@ -170,7 +171,7 @@ def _put_to_s3(file: Path, path: ObjectStoragePath, check_running: Callable[[], 
     def call(method: str, **arguments: Any) -> Any:
         return _run(fs, fs._call_s3(method, **target, **arguments), check_running)
 
-    if file.stat().st_size <= _SINGLE_REQUEST_BYTES:
+    if (size := file.stat().st_size) <= _SINGLE_REQUEST_BYTES:
         call("put_object", Body=file.read_bytes())
     else:
         # Not to be stopped: it would leave an upload of which nobody knows the id.
@@ -178,7 +179,7 @@ def _put_to_s3(file: Path, path: ObjectStoragePath, check_running: Callable[[], 
         try:
             parts: list[dict[str, Any]] = []
             with file.open("rb") as opened:
-                while piece := opened.read(_PART_BYTES):
+                while piece := opened.read(max(_PART_BYTES, -(-size // _MOST_PARTS))):
                     number = len(parts) + 1
                     part = call("upload_part", PartNumber=number, Body=piece)
                     parts.append({"PartNumber": number, "ETag": part["ETag"]})
@@ -193,6 +194,9 @@ def _abort(fs: Any, target: dict[str, str]) -> None:
     try:
         aborting = fs._call_s3("abort_multipart_upload", **target)
         asyncio.run_coroutine_threadsafe(aborting, fs.loop).result(_ABORT_SECONDS)
+    except FileNotFoundError:
+        # It was completed after all, and only the answer is lost.
+        return
     except Exception as error:
         log.warning(
             "An unfinished upload of %s stays in bucket %s until a lifecycle rule removes it: %s %s",

@@ -157,36 +157,39 @@ class KieClient:
             return _read(self.settings, call, response, body)
 
     @contextmanager
-    def open_file(self, file_url: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+    def open_file(
+        self, file_url: str, headers: Mapping[str, str] | None = None, *, name: str = "download"
+    ) -> Iterator[httpx.Response]:
         """
         Open a file on a file host; the key is not sent there, nor anywhere it redirects to.
 
         :param file_url: URL, a signed link for example.
         :param headers: Request headers, such as ``Range``.
+        :param name: What this is called in errors.
         :return: A context manager that gives the response with its body unread; its status is not judged.
         :raises KieConnectionError: The host cannot be reached, or the body was cut off.
         :raises KieTransferError: It redirects from https to http, or too often.
         """
-        with self._failures("download"):
+        with self._failures(name):
             request = self._http.build_request("GET", file_url, headers=headers)
             for _ in range(MAX_REDIRECTS + 1):
-                response = self._send_for_file(request)
+                response = self._send_for_file(request, name)
                 if response.next_request is None:
                     with closing(response):
                         yield response
                     return
                 response.close()
-                _check_redirect(request.url, response.next_request.url)
+                _check_redirect(request.url, response.next_request.url, name)
                 request = response.next_request
-        raise KieTransferError(f"download: redirected more than {MAX_REDIRECTS} times", transient=False)
+        raise KieTransferError(f"{name}: redirected more than {MAX_REDIRECTS} times", transient=False)
 
-    def _send_for_file(self, request: httpx.Request) -> httpx.Response:
+    def _send_for_file(self, request: httpx.Request, name: str) -> httpx.Response:
         request.extensions["trace"] = self._connections.trace
-        with within(deadline_for_head(self.settings), "download"):
+        with within(deadline_for_head(self.settings), name):
             response = self._http.send(request, stream=True, follow_redirects=False)
         if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
             response.close()
-            raise proxy_refusal("download", f"{response.status_code} {response.reason_phrase}")
+            raise proxy_refusal(name, f"{response.status_code} {response.reason_phrase}")
         return response
 
     def close(self) -> None:
@@ -276,11 +279,11 @@ class AsyncKieClient:
         await self.aclose()
 
 
-def _check_redirect(source: httpx.URL, target: httpx.URL) -> None:
+def _check_redirect(source: httpx.URL, target: httpx.URL, name: str) -> None:
     if source.scheme == "https" and target.scheme != "https":
-        raise KieTransferError("download: redirected from https to http", transient=False)
+        raise KieTransferError(f"{name}: redirected from https to http", transient=False)
     if target.userinfo:
-        raise KieTransferError("download: redirected to a URL with credentials", transient=False)
+        raise KieTransferError(f"{name}: redirected to a URL with credentials", transient=False)
 
 
 def _read(settings: KieSettings, call: Call[T], response: httpx.Response, body: bytearray) -> T:

@@ -40,6 +40,8 @@ def ssl_context() -> ssl.SSLContext:
             raise KieConfigError(
                 f"SSLKEYLOGFILE names {key_log!r}, which cannot be written ({_kind(error)}): unset it"
             ) from error
+        if not os.environ.get("SSL_CERT_FILE"):
+            raise KieConfigError(f"the built-in certificates cannot be read ({_kind(error)})") from error
         raise KieConfigError(
             f"SSL_CERT_FILE names {os.environ.get('SSL_CERT_FILE', '')!r}, from which no certificates can be "
             f"read ({_kind(error)}): name a file of certificates in PEM, or unset it for the built-in ones"

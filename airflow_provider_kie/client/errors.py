@@ -10,7 +10,7 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieInsufficientCreditsError          402, and 429, 430, 500 where the message says so
     ├── KieQuotaError                        433: the sub-key's usage cap is reached
     ├── KieValidationError                   400, 405, 413, 422: the request itself is refused
-    │   └── KieSourceError                   451, and 500 that says so: kie.ai could not fetch a URL
+    │   └── KieSourceError                   451, and 500 that says so: a URL could not be fetched
     ├── KieNotFoundError                     404, 410: no such path, record or file
     ├── KieFeatureDisabledError              505
     ├── KieTaskFailedError                   408, 501, 531: a generation task ended without a result
@@ -75,7 +75,7 @@ class KieError(Exception):
 
 
 class KieConfigError(KieError, ValueError):
-    """The connection to kie.ai is missing or has an unusable setting; nothing was sent."""
+    """A field of the connection, or a variable of the environment, is unusable; nothing was sent."""
 
 
 class KieConnectionNotFoundError(KieConfigError):
@@ -111,7 +111,7 @@ class KieValidationError(KieError):
 
 
 class KieSourceError(KieValidationError):
-    """kie.ai could not fetch the URL that it was given."""
+    """A URL could not be fetched, by kie.ai or, with ``method="stream"``, by this worker."""
 
 
 class KieNotFoundError(KieError):
@@ -127,7 +127,7 @@ class KieTaskFailedError(KieError):
 
 
 class KieCancelledError(KieError):
-    """The transfer was stopped from our side, because the task was or another thread failed."""
+    """The transfer was stopped from our side, because the task was."""
 
 
 class KieBatchError(KieError):

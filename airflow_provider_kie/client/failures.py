@@ -63,9 +63,9 @@ def _distrust(error: BaseException) -> str | None:
     if cause is None:
         return None
     return (
-        f"the certificate of the host, or of a proxy, is not trusted: {quote(cause.verify_message)}. If a CA "
-        "of your own has signed it, name a file of certificates in SSL_CERT_FILE, which then replaces the "
-        "built-in list."
+        "the certificate of the host, or of a proxy, is not trusted: "
+        f"{quote(cause.verify_message).rstrip('.')}. If a CA of your own has signed it, name a file of "
+        "certificates in SSL_CERT_FILE, which then replaces the built-in list."
     )
 
 

@@ -51,7 +51,10 @@ class WebSource:
         with closing(_fetching(self.client, self.url)) as responses:
             response = next(responses)
             if _length_of(response) != self.size:
-                raise KieTransferError(f"{without_query(self.url)}: changed while it was being sent")
+                # The size announced to kie.ai stays wrong however often it is sent.
+                raise KieTransferError(
+                    f"{without_query(self.url)}: changed while it was being sent", transient=False
+                )
             yield _Body(self.url, pieces_of(response, self.size))
 
 
@@ -133,7 +136,7 @@ def bounded(file: BinaryIO, limit: int) -> BinaryIO:
 def _fetching(client: KieClient, url: str) -> Generator[httpx.Response, None, None]:
     # A generator of its own: what breaks in the upload that reads the response must not be taken for the
     # response's trouble, as it would if it passed through this ``with``.
-    with client.open_file(url) as response:
+    with client.open_file(url, name=f"fetching {without_query(url)}") as response:
         if response.status_code != 200:
             raise _refusal(response, without_query(url))
         if is_page_instead(mime_type_of(response), file_name_of(url)):

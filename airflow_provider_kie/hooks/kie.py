@@ -50,7 +50,8 @@ class KieHook(BaseHook):
         :param connections: How many connections are kept open: as many as threads share the client.
         :return: The client, a context manager.
         :raises KieConnectionNotFoundError: Airflow found no such connection, or could not look just now.
-        :raises KieConfigError: The connection has an unusable field; the message names both.
+        :raises KieConfigError: The connection has an unusable field, or the environment an unusable variable;
+            the message names it.
         """
         try:
             connection = self.get_connection(self.kie_conn_id)
@@ -65,7 +66,8 @@ class KieHook(BaseHook):
         :param max_retries: Instead of the connection's.
         :return: The client, an asynchronous context manager.
         :raises KieConnectionNotFoundError: Airflow found no such connection, or could not look just now.
-        :raises KieConfigError: The connection has an unusable field; the message names both.
+        :raises KieConfigError: The connection has an unusable field, or the environment an unusable variable;
+            the message names it.
         """
         try:
             connection = await aget_connection(self.kie_conn_id)

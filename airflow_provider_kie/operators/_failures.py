@@ -16,15 +16,24 @@ def fail_without_retry() -> Iterator[None]:
     :raises AirflowFailException: From the :class:`~airflow_provider_kie.client.errors.KieError`: a wrong key,
         no credits, a refused request, a file that is gone, a connection with an unusable field.
     """
-    from airflow_provider_kie.client import errors
+    from airflow_provider_kie.client.errors import KieBatchError, KieError
 
     try:
         yield
-    except errors.KieBatchError as error:
-        if error.transient:
+    except KieBatchError as error:
+        if not all(_no_retry_helps(each) for _, each in error.failures):
             raise
         raise AirflowFailException(str(error)) from error
-    except (
+    except KieError as error:
+        if not _no_retry_helps(error):
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def _no_retry_helps(error: Exception) -> bool:
+    from airflow_provider_kie.client import errors
+
+    permanent = (
         errors.KieAuthError,
         errors.KieConfigError,
         errors.KieFeatureDisabledError,
@@ -33,7 +42,5 @@ def fail_without_retry() -> Iterator[None]:
         errors.KieQuotaError,
         errors.KieTaskFailedError,
         errors.KieValidationError,
-    ) as error:
-        if error.transient:
-            raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+    )
+    return isinstance(error, permanent) and not error.transient

@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie._compat import AirflowFailException
-from airflow_provider_kie.client.errors import KieBatchError, KieCancelledError, KieUnavailableError
+from airflow_provider_kie.client.errors import (
+    KieBatchError,
+    KieCancelledError,
+    KieTransferError,
+    KieUnavailableError,
+)
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 from airflow_provider_kie.simulator import KieSimulator
 
@@ -91,6 +96,20 @@ def test_a_batch_that_may_pass_is_left_to_airflows_retries(
         upload(photos[:2]).execute(context())
     assert caught.value.transient
     assert all(isinstance(error, KieUnavailableError) for _, error in caught.value.failures)
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+def test_what_this_transfer_cannot_mend_is_left_to_airflows_retries_alone_or_in_a_list(
+    many: bool, kie_simulator: KieSimulator, photos: list[str], tmp_path: Path
+) -> None:
+    public: Any = upload(photos[0]).execute(context())
+    kie_simulator.fail_next("file", status=403, times=5)
+    url = public["download_url"]
+    operator = KieDownloadOperator(
+        task_id="d", file_url=[url] if many else url, destination=f"{tmp_path}/back/"
+    )
+    with pytest.raises(KieBatchError if many else KieTransferError, match="refuses the file"):
+        operator.execute(context())
 
 
 @pytest.mark.parametrize(

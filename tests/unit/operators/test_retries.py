@@ -169,10 +169,10 @@ def test_a_page_that_cannot_be_read_is_not_written_over(night: Night) -> None:
             raise RuntimeError("the database is away")
 
     night.store.on_call = fail
-    night.play(2, fails=True, well=0)
+    night.play(2, fails=True, well=1)
     night.store.on_call = lambda: None
     assert kept.items() <= night.store.values.items()
-    # The first try knows of all but the last file, the second of all but the first.
+    # The first try knows of all but the last file, the second of all but the second.
     assert night.play(3)[1] == 0
 
 
