@@ -96,7 +96,7 @@ def out_of_time(name: str, seconds: float) -> KieConnectionError:
     :param seconds: How long it had.
     :return: The error.
     """
-    return KieConnectionError(f"{name}: no whole answer came in time, which is {seconds:.3g} s")
+    return KieConnectionError(f"{name}: no complete answer came within {seconds:.3g} s")
 
 
 class Connections:

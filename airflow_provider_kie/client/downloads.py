@@ -97,7 +97,7 @@ def download(
     for right before the transfer and again when it has expired.
 
     What was announced or is expected is compared as early as it can be. A file that does not fit is fetched
-    once more at the most.
+    at most once more.
 
     :param client: Open client; its ``max_retries`` bounds the tries that bring the transfer no further.
     :param file_url: URL of the file.

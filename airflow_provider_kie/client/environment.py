@@ -105,7 +105,7 @@ def _check_proxy(name: str, value: str) -> None:
         url = httpx.URL()
     if url.scheme.startswith("socks") and not importlib.util.find_spec("socksio"):
         raise KieConfigError(
-            f"{name} names a SOCKS proxy, which needs a package more: pip install 'httpx[socks]'"
+            f"{name} names a SOCKS proxy, which needs an extra package: pip install 'httpx[socks]'"
         )
     # Some that httpx takes fail at the first request, in ways of their own.
     if not is_http_url(str(url.copy_with(scheme="http", userinfo=b""))):

@@ -90,7 +90,7 @@ def judge_endless(trial: Trial, host: KeepingServer, way: Callable[[KieHook], fl
     trial.connect(host.url, host.url, timeout=TIMEOUT, max_retries=0)
     _, error = trial.play(way)
     trial.judge_ending(error, KieConnectionError, within=4 * TIMEOUT)
-    if "no whole answer came in time" not in str(error):
+    if "no complete answer came within" not in str(error):
         trial.lose("other ending than promised", str(error))
     trial.judge_requests(host, 1)
     trial.judge_secrets()

@@ -256,7 +256,7 @@ def test_a_chunked_transfer_that_is_cut_goes_on() -> None:
 
 def test_silence_in_the_middle_is_a_cut() -> None:
     with serve(None, whole()) as host:
-        assert fetch(host, timeout=0.1) == received_of(CONTENT)
+        assert fetch(host, timeout=0.5) == received_of(CONTENT)
 
 
 def test_a_cut_before_the_first_byte_begins_anew() -> None:

@@ -233,7 +233,7 @@ def test_a_connection_that_comes_back_is_waited_for(
     monkeypatch.delenv("AIRFLOW_CONN_KIE_DEFAULT")
     timer = threading.Timer(0.15, connect, kwargs=json.loads(kie_simulator.connection()))
     timer.start()
-    assert run(mode, poke_interval=0.05) == 100.0
+    assert run(mode, poke_interval=0.2) == 100.0
     timer.join()
 
 
