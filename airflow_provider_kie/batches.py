@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import Empty, Queue
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # Airflow kills a task 5 seconds after it has asked it to end.
 PATIENCE_SECONDS = 2.5
+# How often a task can be asked to end while it is ending.
+ATTEMPTS = 5
 # How long a task that was asked to end may not notice.
 LOOK_SECONDS = 0.1
 
@@ -102,8 +105,6 @@ def run_all(
             on_wait()
     except BaseException:
         _end(executor, session, list(numbers))
-        for future in _rest(ended):
-            note(future)
         raise
     executor.shutdown()
     return list(numbers)
@@ -140,21 +141,18 @@ def _next(ended: Queue[Future[RESULT]], on_wait: Callable[[], None] | None) -> F
             continue
 
 
-def _rest(ended: Queue[Future[RESULT]]) -> Iterator[Future[RESULT]]:
-    """Give those that were whole before they could be stopped: a retry need not move them again."""
-    while True:
-        try:
-            future = ended.get_nowait()
-        except Empty:
-            return
-        if not future.cancelled() and future.exception() is None:
-            yield future
-
-
 def _end(executor: ThreadPoolExecutor, session: Session, futures: Sequence[Future[RESULT]]) -> None:
     """Stop what is under way, and remove what threads leave behind that do not stop in time."""
-    session.client.stop()
-    executor.shutdown(wait=False, cancel_futures=True)
-    # A future that was cancelled so never counts as done for ``wait``.
-    wait([future for future in futures if not future.cancelled()], timeout=PATIENCE_SECONDS)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for _ in range(ATTEMPTS):
+        try:
+            session.client.stop()
+            executor.shutdown(wait=False, cancel_futures=True)
+            # A future that was cancelled so never counts as done for ``wait``.
+            running = [future for future in futures if not future.cancelled()]
+            wait(running, timeout=max(0.0, deadline - time.monotonic()))
+            break
+        except BaseException:
+            # Airflow's timeout after its signal, for example; the threads need their time all the same.
+            log.debug("Ended while it was being ended", exc_info=True)
     session.unfinished.remove_all()

@@ -64,7 +64,9 @@ def find(location: str | ObjectStoragePath, conn_id: str | None) -> ObjectStorag
         _ = path.fs
     except (ValueError, ImportError) as error:
         raise ValueError(f"{shown}: {error}{_advice(scheme)}") from error
-    return path if getattr(path.fs, "_pid", os.getpid()) == os.getpid() else _of_this_process(path)
+    # Only those that work on an event loop are bound to their process.
+    is_bound = getattr(path.fs, "async_impl", False)
+    return _of_this_process(path) if is_bound and getattr(path.fs, "_pid", None) != os.getpid() else path
 
 
 def _of_this_process(path: ObjectStoragePath) -> ObjectStoragePath:

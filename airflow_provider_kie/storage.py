@@ -263,7 +263,13 @@ def _local_source(path: Path) -> LocalSource:
         raise ValueError(f"{path} is no regular file")
     # An unreadable file fails here, before anything is sent.
     path.open("rb").close()
-    return LocalSource(path, status.st_size, version=f"{status.st_size}-{status.st_mtime_ns}")
+    return LocalSource(
+        path,
+        status.st_size,
+        version="-".join(
+            str(value) for value in (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        ),
+    )
 
 
 def _object_source(path: ObjectStoragePath, shown: str) -> ObjectSource:

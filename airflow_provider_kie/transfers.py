@@ -159,6 +159,8 @@ class Upload:
         with spooling(session.unfinished) as spool:
             with naming_a_full_disk(spool.parent, SPOOL_ADVICE), spool.open("wb") as sink:
                 download(session.client, url, bounded(sink, SPOOL_LIMIT), signed=False, retries=retries)
+            if not spool.stat().st_size:
+                raise ValueError(f"{self.shown} is empty; there is nothing to upload")
             return self._send(open_source(spool), file_name_of(url), session, retries)
 
     def _send(self, file: FileSource, name: str, session: Session, retries: Retries) -> _Sent:

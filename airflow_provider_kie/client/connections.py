@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 # TLS sends no more at once; so each piece of a request has its share of the time that is left.
 _PIECE = 16 * 1024
+_PLAIN_HEAD = re.compile(rb"HTTP/1\.1 20[06] [^\r\n]*\r\n(?:[^\r\n]+\r\n)+\r\n")
+_FRAMED = re.compile(rb"(?i)\r\ntransfer-encoding[ \t]*:")
+_CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)")
 # Like httpcore's own parser, so that both give up at the same head.
 _LONGEST_HEAD = 100 * 1024
 
@@ -216,6 +220,8 @@ class _Answer:
 
     def surplus(self, data: bytes) -> int:
         """Tell how many of the bytes that came last are beyond the end."""
+        if self._missing is None and self._parser is None:
+            self._missing = _plain_length(data)
         if self._missing is not None:
             self._missing -= len(data)
             return max(0, -self._missing)
@@ -238,6 +244,15 @@ class _Answer:
                 # From the head on counting is enough, and takes no time.
                 self._missing -= len(event.data)
         return len(self._parser.trailing_data[0]) if event is h11.PAUSED else 0
+
+
+def _plain_length(data: bytes) -> int | None:
+    """Give the length of head and body where a whole head shows it plainly, which spares a parser."""
+    head = _PLAIN_HEAD.match(data)
+    if head is None or _FRAMED.search(head[0]):
+        return None
+    lengths = _CONTENT_LENGTH.findall(head[0])
+    return head.end() + int(lengths[0]) if len(lengths) == 1 else None
 
 
 def _length(response: h11.Response) -> int | None:

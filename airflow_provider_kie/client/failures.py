@@ -70,4 +70,6 @@ def _distrust(error: BaseException) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip()
+    # What a redirect leads to may be a signed link, and httpx quotes it where it cannot read it.
+    said = "a redirect that cannot be read" if "location header" in str(error) else str(error)
+    return f"{type(error).__name__} {said}".strip()

@@ -24,9 +24,8 @@ SAVE_SECONDS = 3.0
 SAVE_FILES = 100
 # Airflow warns of values above 64 KiB.
 PAGE_BYTES = 48 * 1024
-# How long the end of a task waits for the store, and how long one that is to be over in 5 seconds.
+# How long the end of a task waits for the store.
 LAST_SECONDS = 30.0
-HURRIED_SECONDS = 0.5
 
 
 class Finished:
@@ -113,15 +112,11 @@ class Finished:
         if self._store is not None and self._unsaved and is_due and not self._is_at_work():
             self._start_saving()
 
-    def save(self, *, hurried: bool = False) -> None:
-        """
-        Store what is new, for the retry that will follow.
-
-        :param hurried: Whether the task has to be over in seconds.
-        """
-        if self._wait(hurried) and self._store is not None and self._unsaved:
+    def save(self) -> None:
+        """Store what is new, for the retry that will follow."""
+        if self._wait() and self._store is not None and self._unsaved:
             self._start_saving()
-            self._wait(hurried)
+            self._wait()
 
     def forget(self) -> None:
         """Remove all that was stored: the task has succeeded."""
@@ -147,12 +142,11 @@ class Finished:
         self._at_work = threading.Thread(target=work, args=args, daemon=True)
         self._at_work.start()
 
-    def _wait(self, hurried: bool = False) -> bool:
+    def _wait(self) -> bool:
         """Wait for the thread; give whether it is done."""
-        began = time.monotonic()
+        deadline = time.monotonic() + LAST_SECONDS
         while self._is_at_work():
-            seconds = HURRIED_SECONDS if hurried or self._is_ended() else LAST_SECONDS
-            if time.monotonic() - began >= seconds:
+            if self._is_ended() or time.monotonic() >= deadline:
                 return False
             if self._at_work:
                 self._at_work.join(0.1)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_kie._compat import conf
 from airflow_provider_kie.links import KieLogsLink
 from airflow_provider_kie.operators._failures import fail_without_retry
 from airflow_provider_kie.operators._finished import Finished, Remembered
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from airflow_provider_kie.batches import Moved, Transfer
     from airflow_provider_kie.storage import Location
     from airflow_provider_kie.transfers import Download, Upload
-
-
-# Airflow cuts a rendered list after 4096 characters; nobody sees what comes later.
-SHOWN_URLS = 100
 
 
 class _FileOperator(BaseOperator):
@@ -40,9 +37,15 @@ class _FileOperator(BaseOperator):
         super()._do_render_template_fields(*args, **kwargs)
         urls = getattr(self, self.url_field)
         many = not isinstance(urls, str) and isinstance(urls, Sequence)
-        for url in urls[:SHOWN_URLS] if many else [urls]:
-            if isinstance(url, str) and "://" in url and (query := urlsplit(url).query):
+        # Airflow cuts what it stores after masking it; each mask makes every line of the log slower.
+        most, shown = conf.getint("core", "max_templated_field_length", fallback=4096), 0
+        for url in urls if many else [urls]:
+            query = urlsplit(url).query if isinstance(url, str) and "://" in url else ""
+            if query:
                 mask_secret(query)
+            shown += len(str(url)) - len(query)
+            if shown > most:
+                break
 
     def _move(self, transfer: Transfer[Any]) -> dict[str, Any]:
         """Move one file."""
@@ -74,11 +77,9 @@ class _FileOperator(BaseOperator):
                     on_wait=on_wait,
                 )
         except Exception:
-            finished.save()
-            raise
-        except BaseException:
-            # Out of a signal handler: Airflow's ``execution_timeout``, for one.
-            finished.save(hurried=True)
+            # A task that is to be over in seconds asks Airflow for nothing that might take longer.
+            if not self._is_killed:
+                finished.save()
             raise
         finished.forget()
         self._check_running()

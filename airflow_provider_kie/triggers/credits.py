@@ -237,7 +237,7 @@ def read_event(event: dict[str, Any] | None) -> float:
             return float(balance)
         case {"status": "error", "error": str(name), "message": str(message), "code": code}:
             kind = getattr(errors, name, None)
-            if not (isinstance(kind, type) and issubclass(kind, KieError)):
+            if not (isinstance(kind, type) and issubclass(kind, KieError)) or kind is errors.KieBatchError:
                 kind = KieError
             raise kind(message, code=code) if kind is not errors.KieConnectionError else kind(message)
     raise ValueError(f"Resumed with something that is no event of KieCreditsTrigger: {event!r}")

@@ -209,13 +209,14 @@ def test_a_task_is_over_that_is_ended_while_it_stores_what_is_done(
 
 
 @needs_state_store
-def test_a_task_is_over_that_is_ended_when_the_state_store_has_just_stopped_to_answer(
+def test_a_task_is_over_that_is_ended_when_the_state_store_has_just_stopped_answering(
     works: dict[str, Work], folder: Path
 ) -> None:
     work = works["batch of uploads"]
     task = work.put(folder)
     run = task.start()
-    while not work.moved(folder):
+    # So many that there is something to store, and so few that nothing has been stored yet.
+    while work.moved(folder) < 20:
         time.sleep(0.02)
     task.airflow.fail("store", delay=LIMIT + 2)
     run.send(signal.SIGTERM)

@@ -36,6 +36,7 @@ class Move:
     hears: bool = True
     part: Path | None = None
     began: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def run(self, session: Session) -> DownloadedFile:
         if self.part:
@@ -47,6 +48,7 @@ class Move:
             time.sleep(0.01)
             if self.hears:
                 session.client.check_running()
+        self.ended.set()
         if self.shown == "bad":
             raise ValueError("bad")
         return DownloadedFile(self.shown, self.shown, 1, None, None, skipped=False)
@@ -118,6 +120,29 @@ def test_what_a_thread_that_hangs_leaves_is_removed(
     with pytest.raises(KieCancelledError):
         run_all([deaf], session, max_concurrency=1, on_wait=end)
     assert list(tmp_path.iterdir()) == [others]
+
+
+def test_a_timeout_while_it_is_being_ended_leaves_nothing_either(session: Session, tmp_path: Path) -> None:
+    deaf = Move("deaf", 1.0, hears=False, part=tmp_path / "a.part")
+
+    def on_alarm(number: int, frame: FrameType | None) -> None:
+        raise Ended
+
+    def end() -> None:
+        if deaf.began.is_set():
+            # Airflow's signal first, its timeout in the middle of what follows.
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            raise KieCancelledError("ended")
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    try:
+        with pytest.raises(KieCancelledError):
+            run_all([deaf], session, max_concurrency=1, on_wait=end)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert deaf.ended.is_set()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -127,3 +127,18 @@ def test_an_unusable_connection_fails_without_retry(photo: Path, connect: Callab
 def test_a_connection_that_airflow_does_not_find_leaves_the_task_its_retries(photo: Path) -> None:
     with pytest.raises(errors.KieConnectionNotFoundError, match="'kie_nowhere' does not exist"):
         execute(KieUploadOperator(task_id="up", source=photo, upload_path="a", kie_conn_id="kie_nowhere"))
+
+
+def test_no_query_is_stored_however_many_urls_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow stores what is rendered up to a length, after masking it."""
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_kie.operators.files.mask_secret", masked.append)
+    urls = [f"https://cdn.example/{number}.png?signature-{number:04}" for number in range(2000)]
+    with DAG("d"):
+        task = KieDownloadOperator(task_id="t", file_url=urls, destination="/tmp/")
+    task.render_template_fields({})
+    stored = str(urls)
+    for query in masked:
+        stored = stored.replace(query, "***")
+    assert "signature" not in stored[:4096]
+    assert len(masked) < 300
