@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,6 +56,15 @@ def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _short_intervals_in_the_triggerer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_kie.triggers._poll.SHORTEST_INTERVAL", 0.01)
+
+
+@pytest.fixture(autouse=True)
+def _airflows_signal_handler_ends_with_its_task() -> Iterator[None]:
+    """Its task runner leaves its own behind, by which a child process ignores that it is to end."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if signal.getsignal(signal.SIGTERM) is not before:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")
