@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from airflow_provider_kie.client.errors import (
     KieTransferError,
     KieUnavailableError,
 )
-from airflow_provider_kie.client.heads import is_page_instead, mime_type_of
+from airflow_provider_kie.client.heads import is_page_instead, length_of, mime_type_of
 from airflow_provider_kie.client.retries import Retries
 from airflow_provider_kie.client.urls import file_name_of, without_query
 
@@ -153,9 +152,9 @@ def _refusal(response: httpx.Response, shown: str) -> KieError:
 
 
 def _length_of(response: httpx.Response) -> int | None:
-    length = response.headers.get("content-length", "")
-    known = re.fullmatch(r"[0-9]{1,18}", length) and "transfer-encoding" not in response.headers
-    return int(length) if known and not encoding_of(response) else None
+    # A length beside either speaks of other bytes than those that arrive.
+    framed = "transfer-encoding" in response.headers or encoding_of(response)
+    return None if framed else length_of(response)
 
 
 class _Body:

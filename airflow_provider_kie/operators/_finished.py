@@ -109,12 +109,12 @@ class Finished:
     def save_if_due(self) -> None:
         """Store what is new, in the background, if it is much or has waited for some time."""
         is_due = self._unsaved >= SAVE_FILES or time.monotonic() - self._saved_at >= SAVE_SECONDS
-        if self._store is not None and self._unsaved and is_due and not self._is_at_work():
+        if self._unsaved and is_due and not self._is_at_work():
             self._start_saving()
 
     def save(self) -> None:
         """Store what is new, for the retry that will follow."""
-        if self._wait() and self._store is not None and self._unsaved:
+        if self._wait() and self._unsaved:
             self._start_saving()
             self._wait()
 
@@ -145,11 +145,10 @@ class Finished:
     def _wait(self) -> bool:
         """Wait for the thread; give whether it is done."""
         deadline = time.monotonic() + LAST_SECONDS
-        while self._is_at_work():
+        while self._at_work and self._at_work.is_alive():
             if self._is_ended() or time.monotonic() >= deadline:
                 return False
-            if self._at_work:
-                self._at_work.join(0.1)
+            self._at_work.join(0.1)
         return True
 
     def _start_saving(self) -> None:
