@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from airflow.sdk import ObjectStoragePath
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_kie.client.errors import KieConnectionError
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
@@ -22,30 +20,21 @@ from airflow_provider_kie.simulator import KieSimulator
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def s3(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A bucket, the Airflow connection to it, and an own folder for temporary files."""
     connection = {
         "conn_type": "aws",
         "login": "someone",
         "password": "something",
-        "extra": {"endpoint_url": endpoint, "region_name": "us-east-1"},
+        "extra": {"endpoint_url": s3_url, "region_name": "us-east-1"},
     }
     monkeypatch.setenv("AIRFLOW_CONN_AWS_STORE", json.dumps(connection))
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     client = boto3.client(
         "s3",
-        endpoint_url=endpoint,
+        endpoint_url=s3_url,
         region_name="us-east-1",
         aws_access_key_id="someone",
         aws_secret_access_key="something",

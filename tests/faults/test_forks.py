@@ -11,13 +11,12 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.client import KieClient
@@ -203,19 +202,15 @@ def test_a_client_that_was_closed_or_stopped_before_the_fork_stays_so(
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the URL of a bucket; the connection to it is called aws_forks."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    access = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
+    access = {"endpoint_url": s3_url, "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": "someone", "password": "something", "extra": access}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_FORKS", json.dumps(connection))
     boto3.client(
         "s3", aws_access_key_id="someone", aws_secret_access_key="something", **access
     ).create_bucket(Bucket="forks")
-    yield "s3://forks"
-    server.stop()
+    return "s3://forks"
 
 
 def test_a_child_writes_to_s3_after_its_parent_has(trial: Trial, kie: KieSimulator, bucket: str) -> None:

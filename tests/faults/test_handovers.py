@@ -7,14 +7,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from airflow_provider_kie.client.errors import KieCancelledError
 from airflow_provider_kie.storage import Unfinished, open_target
@@ -30,15 +28,6 @@ pytestmark = pytest.mark.filterwarnings("default")
 # Airflow waits for 5 seconds; some of them are for the rest of the task.
 WITHIN = 3.0
 MB = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,21 +259,16 @@ def test_a_task_that_reaches_its_timeout_is_over_and_leaves_nothing(
 
 
 @pytest.fixture
-def s3() -> Iterator[tuple[Any, dict[str, Any]]]:
+def s3(s3_url: str) -> tuple[Any, dict[str, Any]]:
     """Give a client of an S3 with an empty bucket, and the fields of Airflow's connection to it."""
     # Slow to import, and not always needed.
     import boto3
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    endpoint = "http://{}:{}".format(*server.get_host_and_port())
     keys = {"aws_access_key_id": "someone", "aws_secret_access_key": "something"}
-    client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
+    client = boto3.client("s3", endpoint_url=s3_url, region_name="us-east-1", **keys)
     client.create_bucket(Bucket="bucket")
-    extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
-    yield client, {"conn_type": "aws", "login": "someone", "password": "something", "extra": extra}
-    server.stop()
+    extra = {"endpoint_url": s3_url, "region_name": "us-east-1"}
+    return client, {"conn_type": "aws", "login": "someone", "password": "something", "extra": extra}
 
 
 @pytest.mark.filterwarnings("default")

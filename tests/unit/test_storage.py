@@ -505,22 +505,6 @@ def test_a_disk_that_fills_up_at_the_last_byte_leaves_the_old_file(tmp_path: Pat
     assert files_in(tmp_path) == ["a.png"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte, where mounting is permitted."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("mounting is not permitted here")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(small_disk: Path) -> None:
     (small_disk / "a.png").write_bytes(b"old")
     with pytest.raises(OSError, match="No space left on device"):
