@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from airflow_provider_kie.credits import CreditsGoal
+from airflow_provider_kie.decisions.credits import CreditsGoal
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 from airflow_provider_kie.triggers.credits import KieCreditsTrigger
 

@@ -106,9 +106,9 @@ def hook_batch(job: Job) -> Transfer:
 
         return together
 
-    from airflow_provider_kie.client.downloads import download
+    from airflow_provider_kie.client.transfer.download import download
     from airflow_provider_kie.client.urls import file_name_of
-    from airflow_provider_kie.storage import open_target
+    from airflow_provider_kie.files.storage import open_target
 
     def transfer() -> int:
         def one(url: str) -> int:

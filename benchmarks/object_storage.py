@@ -98,7 +98,7 @@ def download(url: str) -> None:
 
 def upload(count: int, ahead: int) -> None:
     """Upload one object as often as told at once, reading so many MiB ahead, and print the peak."""
-    from airflow_provider_kie import storage
+    from airflow_provider_kie.files import storage
     from airflow_provider_kie.hooks.kie import KieHook
 
     storage._READ_AHEAD_BYTES = ahead * 1024**2

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from airflow_provider_kie.triggers._poll import LONGEST_BACKOFF
+from airflow_provider_kie.triggers._polling import LONGEST_BACKOFF
 from benchmarks.gate import Service
 from benchmarks.processes import Usage, usage
 from benchmarks.starving import Starving

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from airflow_provider_kie.client.calls import Call
+from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import (
     KieError,
     KieGatewayError,

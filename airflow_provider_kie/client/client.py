@@ -14,13 +14,18 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, read_answer, unpack
-from airflow_provider_kie.client.calls import Call
-from airflow_provider_kie.client.connections import Connections, closed_at_the_end, out_of_time, within
-from airflow_provider_kie.client.environment import proxy_errors, ssl_context
+from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import KieCancelledError, KieResponseError, KieTransferError
-from airflow_provider_kie.client.failures import connection_errors, proxy_refusal
+from airflow_provider_kie.client.http.connections import Connections, closed_at_the_end, out_of_time, within
+from airflow_provider_kie.client.http.environment import proxy_errors, ssl_context
+from airflow_provider_kie.client.http.failures import connection_errors, proxy_refusal
+from airflow_provider_kie.client.http.requests import (
+    client_options,
+    deadline_for,
+    deadline_for_head,
+    request_for,
+)
 from airflow_provider_kie.client.retries import Pace, Retries, retry_policy
-from airflow_provider_kie.client.sending import client_options, deadline_for, deadline_for_head, request_for
 from airflow_provider_kie.client.settings import KieSettings
 
 __all__ = ["MAX_REDIRECTS", "AsyncKieClient", "KieClient", "ssl_context"]
@@ -65,7 +70,7 @@ class KieClient:
         """
         Send a call, repeating it after transient failures.
 
-        :param call: What to send, from :mod:`airflow_provider_kie.client.calls`.
+        :param call: What to send, from :mod:`airflow_provider_kie.client.call`.
         :param retries: Counts the retries.
         :return: What the call promises.
         :raises KieError: The answer was an error, or none came, after the last try.

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection
-from airflow_provider_kie._metrics import report
-from airflow_provider_kie.batches import RESULT, Moved, Session, Transfer, results_of, run_all
-from airflow_provider_kie.client import calls
+from airflow_provider_kie.client.api import credits
 from airflow_provider_kie.client.arguments import check_public_url
 from airflow_provider_kie.client.client import AsyncKieClient, KieClient
-from airflow_provider_kie.client.downloads import Expected, signed_link
 from airflow_provider_kie.client.errors import KieConnectionNotFoundError, KieError, quote
-from airflow_provider_kie.client.models import DownloadedFile, UploadedFile
+from airflow_provider_kie.client.transfer.download import Expected, signed_link
+from airflow_provider_kie.files.batch import RESULT, Moved, Session, Transfer, results_of, run_all
+from airflow_provider_kie.files.results import DownloadedFile, UploadedFile
+from airflow_provider_kie.files.storage import Unfinished
+from airflow_provider_kie.files.transfers import Download, Upload, distinct_names
 from airflow_provider_kie.get_provider_info import get_provider_info
+from airflow_provider_kie.hooks._metrics import report
 from airflow_provider_kie.hooks.settings import settings_of
-from airflow_provider_kie.storage import Unfinished
-from airflow_provider_kie.transfers import Download, Upload, distinct_names
 
 if TYPE_CHECKING:
-    from airflow_provider_kie.storage import Location
+    from airflow_provider_kie.files.storage import Location
 
 
 class KieHook(BaseHook):
@@ -86,7 +86,7 @@ class KieHook(BaseHook):
         kie.ai page: https://docs.kie.ai/common-api/get-account-credits
         """
         with self.get_conn(max_retries=max_retries) as client:
-            return self._report(client.send(calls.get_credits()))
+            return self._report(client.send(credits.get_credits()))
 
     async def aget_credits(self, *, max_retries: int | None = None) -> float:
         """
@@ -99,7 +99,7 @@ class KieHook(BaseHook):
         kie.ai page: https://docs.kie.ai/common-api/get-account-credits
         """
         async with await self.aget_conn(max_retries=max_retries) as client:
-            return self._report(await client.send(calls.get_credits()))
+            return self._report(await client.send(credits.get_credits()))
 
     def get_download_url(self, file_url: str) -> str:
         """
@@ -244,7 +244,7 @@ class KieHook(BaseHook):
         """
         Move the file that is described, for callers that have to look after something meanwhile.
 
-        :param transfer: What to move, such as :class:`airflow_provider_kie.transfers.Upload`.
+        :param transfer: What to move, such as :class:`airflow_provider_kie.files.transfers.Upload`.
         :param on_wait: Called in this thread at least ten times a second; ends the transfer by raising.
         :return: What kie.ai holds now, or what was received.
         :raises KieError: As :meth:`upload_file` and :meth:`download_file` do.
@@ -264,7 +264,7 @@ class KieHook(BaseHook):
         """
         Move the files that are described, for callers that keep books.
 
-        :param transfers: What to move, such as :class:`airflow_provider_kie.transfers.Download`.
+        :param transfers: What to move, such as :class:`airflow_provider_kie.files.transfers.Download`.
         :param max_concurrency: How many at a time; they share one pool of connections.
         :param on_done: Told of each file that is done, in this thread.
         :param on_wait: Called in this thread at least ten times a second; ends all transfers by raising.

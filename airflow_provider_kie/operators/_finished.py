@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_kie.batches import Moved, Session
-    from airflow_provider_kie.transfers import Download, Upload
+    from airflow_provider_kie.files.batch import Moved, Session
+    from airflow_provider_kie.files.transfers import Download, Upload
 
 log = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ from airflow_provider_kie.operators._finished import Finished, Remembered
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_kie.batches import Moved, Transfer
-    from airflow_provider_kie.storage import Location
-    from airflow_provider_kie.transfers import Download, Upload
+    from airflow_provider_kie.files.batch import Moved, Transfer
+    from airflow_provider_kie.files.storage import Location
+    from airflow_provider_kie.files.transfers import Download, Upload
 
 
 class _FileOperator(BaseOperator):
@@ -163,7 +163,7 @@ class KieUploadOperator(_FileOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the file or files."""
-        from airflow_provider_kie.transfers import Upload
+        from airflow_provider_kie.files.transfers import Upload
 
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
             return self._move(
@@ -249,8 +249,8 @@ class KieDownloadOperator(_FileOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Download the file or files."""
-        from airflow_provider_kie.client.downloads import Expected
-        from airflow_provider_kie.transfers import Download, distinct_names
+        from airflow_provider_kie.client.transfer.download import Expected
+        from airflow_provider_kie.files.transfers import Download, distinct_names
 
         how = (self.destination, self.if_exists, self.sign, self.destination_conn_id)
         expected = Expected.parse(self.expected_size, self.expected_sha256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kie.waiting import Misses
+from airflow_provider_kie.decisions.waiting import Misses
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -17,13 +17,13 @@ from airflow_provider_kie._compat import (
     TaskDeferralTimeout,
     conf,
 )
-from airflow_provider_kie.credits import CreditsGoal
+from airflow_provider_kie.decisions.credits import CreditsGoal
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_kie.client.errors import KieError
-    from airflow_provider_kie.waiting import Misses
+    from airflow_provider_kie.decisions.waiting import Misses
 
 
 class KieCreditsSensor(BaseSensorOperator):
@@ -111,8 +111,8 @@ class KieCreditsSensor(BaseSensorOperator):
 
     def _ends_the_waiting(self, error: KieError, context: Context) -> bool:
         """Take a failed poll into account."""
+        from airflow_provider_kie.decisions.waiting import Misses
         from airflow_provider_kie.sensors._rescheduled import KeptMisses
-        from airflow_provider_kie.waiting import Misses
 
         if self.reschedule and not self.deferrable:
             kept = KeptMisses(context)

@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_kie.credits import Seen
+from airflow_provider_kie.decisions.credits import Seen
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from airflow_provider_kie.client import errors
 from airflow_provider_kie.client.errors import KieError
-from airflow_provider_kie.credits import CreditsCrossing, CreditsGoal, Seen, finite
+from airflow_provider_kie.decisions.credits import CreditsCrossing, CreditsGoal, Seen, finite
+from airflow_provider_kie.decisions.waiting import Misses
 from airflow_provider_kie.triggers._memory import Memory
-from airflow_provider_kie.triggers._poll import balances, polling_interval
-from airflow_provider_kie.waiting import Misses
+from airflow_provider_kie.triggers._polling import balances, polling_interval
 
 log = logging.getLogger(__name__)
 

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kie.client import calls, errors
+from airflow_provider_kie.client import errors
 from airflow_provider_kie.client.answers import read_answer
-from airflow_provider_kie.client.calls import Call
+from airflow_provider_kie.client.api import credits, files
+from airflow_provider_kie.client.call import Call
 
 from . import recorded
 
-CREDITS = calls.get_credits()
-LINK = calls.get_download_url("https://tempfile.aiquickdraw.com/a.png")
-UPLOAD = calls.upload_url("documents", "test.txt", "https://example.com/test.txt")
+CREDITS = credits.get_credits()
+LINK = files.get_download_url("https://tempfile.aiquickdraw.com/a.png")
+UPLOAD = files.upload_url("documents", "test.txt", "https://example.com/test.txt")
 
 
 def read(call: Call[Any], body: bytes, status: int = 200) -> Any:

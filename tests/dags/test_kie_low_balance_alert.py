@@ -9,7 +9,7 @@ from airflow.triggers.base import TriggerEvent
 from sqlalchemy import select
 
 from airflow_provider_kie.simulator import KieSimulator
-from airflow_provider_kie.triggers import _poll
+from airflow_provider_kie.triggers import _polling as _poll
 from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger
 
 NAME = "kie_low_balance_alert"

@@ -89,7 +89,7 @@ def test_an_odd_answer_ends_it_the_third_time_and_a_retry_counts_anew(
     mode: str, wait: Wait, kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rescheduled, Airflow's own state store counts."""
-    monkeypatch.setattr("airflow_provider_kie.triggers._poll.LONGEST_BACKOFF", 0.05)
+    monkeypatch.setattr("airflow_provider_kie.triggers._polling.LONGEST_BACKOFF", 0.05)
     kie_simulator.fail_next("credit", code=404, times=50)
     assert wait(50, retries=1) == {"wait[0]": "failed"}
     assert len(kie_simulator.requests) == (8 if mode == "deferrable" else 6)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from airflow_provider_kie import transfers
 from airflow_provider_kie.client.errors import (
     KieConnectionError,
     KieSourceError,
@@ -14,6 +13,7 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
     KieValidationError,
 )
+from airflow_provider_kie.files import transfers
 
 from .server import BIG, FILE, HALF, LONGER, Reply, envelope, stored
 from .trial import Ending, Trial

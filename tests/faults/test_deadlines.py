@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kie.client import calls, sending
 from airflow_provider_kie.client import client as client_module
+from airflow_provider_kie.client.api import credits
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieCancelledError, KieConnectionError, KieError
+from airflow_provider_kie.client.http import requests as sending
 from airflow_provider_kie.hooks.kie import KieHook
 
 from .keeping import Drip, KeepingServer, Part, answer, chunked
@@ -72,7 +73,7 @@ def aask(hook: KieHook) -> float:
 
 def ask_twice(hook: KieHook) -> list[float]:
     with hook.get_conn() as client:
-        return [client.send(calls.get_credits()) for _ in range(2)]
+        return [client.send(credits.get_credits()) for _ in range(2)]
 
 
 ENDLESS: dict[str, list[Part | Drip]] = {
@@ -227,7 +228,7 @@ def test_the_bytes_of_a_file_have_all_the_time_they_take(tls: Any, trial: Trial)
     trial.connect(host.url, host.url, timeout=TIMEOUT, max_retries=0)
     # On the connection that a call has used.
     with KieHook().get_conn() as client:
-        client.send(calls.get_credits())
+        client.send(credits.get_credits())
         with client.open_file(f"{host.url}/a.bin") as response:
             received = b"".join(response.iter_bytes())
     if received != FILE or host.connections != 1:
@@ -259,9 +260,9 @@ def test_what_comes_with_an_answer_is_not_the_next_one(case: str, tls: Any, tria
 
     def ask_twice_slowly(hook: KieHook) -> list[float]:
         with hook.get_conn() as client:
-            first = client.send(calls.get_credits())
+            first = client.send(credits.get_credits())
             time.sleep(0.1)
-            return [first, client.send(calls.get_credits())]
+            return [first, client.send(credits.get_credits())]
 
     result, error = trial.play(ask_twice_slowly)
     trial.judge_ending(error, None)
@@ -331,7 +332,7 @@ def test_what_a_stopped_client_does_is_cancelled(
 
         def work() -> None:
             if what == "call":
-                client.send(calls.get_credits())
+                client.send(credits.get_credits())
             else:
                 with client.open_file(f"{host.url}/a.bin") as response:
                     response.read()
@@ -340,7 +341,7 @@ def test_what_a_stopped_client_does_is_cancelled(
         judge_stopped(trial, error, caplog)
         trial.judge_requests(host, 1)
         # Nothing begins afterwards.
-        for begin in (work, lambda: client.send_once(calls.get_credits())):
+        for begin in (work, lambda: client.send_once(credits.get_credits())):
             with pytest.raises(KieCancelledError):
                 begin()
     trial.judge_requests(host, 1)
@@ -360,7 +361,7 @@ def test_a_client_is_stopped_through_a_proxy_too(
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     trial.connect("https://kie.example", "https://kie.example", timeout=5.0)
     with KieHook().get_conn() as client:
-        error = stopped_while(client, lambda: client.send(calls.get_credits()), lambda: bool(host.requests))
+        error = stopped_while(client, lambda: client.send(credits.get_credits()), lambda: bool(host.requests))
     judge_stopped(trial, error, caplog)
     trial.close()
 
@@ -372,7 +373,7 @@ def test_a_client_is_stopped_while_it_waits_for_a_retry(
     host = keeping(trial, [[answer('{"code":500,"msg":"later"}')]] * 9)
     trial.connect(host.url, host.url)
     with KieHook().get_conn() as client:
-        error = stopped_while(client, lambda: client.send(calls.get_credits()), lambda: bool(host.requests))
+        error = stopped_while(client, lambda: client.send(credits.get_credits()), lambda: bool(host.requests))
     trial.judge_ending(error, KieCancelledError)
     trial.judge_requests(host, 1)
     trial.close()
@@ -389,7 +390,7 @@ def test_a_client_can_be_stopped_while_threads_connect(trial: Trial) -> None:
 
             def work(client: KieClient = client) -> None:
                 while True:
-                    client.send(calls.get_credits())
+                    client.send(credits.get_credits())
 
             futures = [pool.submit(work) for _ in range(threads)]
             time.sleep(0.02)
@@ -418,7 +419,7 @@ def test_a_connection_that_comes_about_after_the_stop_sends_nothing(
 
         monkeypatch.setattr(client._connections, "trace", late)
         with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(client.send, calls.get_credits())
+            future = pool.submit(client.send, credits.get_credits())
             arrived.wait(5)
             client.stop()
             go_on.set()

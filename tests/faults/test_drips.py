@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from airflow_provider_kie.client import bodies, progress
-from airflow_provider_kie.client.downloads import download
 from airflow_provider_kie.client.errors import KieCancelledError, KieConnectionError, KieTransferError
+from airflow_provider_kie.client.http import bodies
+from airflow_provider_kie.client.transfer import progress
+from airflow_provider_kie.client.transfer.download import download
 from airflow_provider_kie.hooks.kie import KieHook
 
 from .server import BIG, FILE, Reply

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kie.client import environment
 from airflow_provider_kie.client.errors import KieConfigError, KieConnectionError, KieError
+from airflow_provider_kie.client.http import environment
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
-from airflow_provider_kie.triggers._poll import balances
+from airflow_provider_kie.triggers._polling import balances
 
 from .proxy import TUNNEL, Proxy
 from .server import FILE, Reply, Server, envelope
@@ -329,11 +329,11 @@ def test_a_netrc_is_not_read_and_cookies_are_not_kept(
     trial.connect(api.url, api.url)
 
     def ask_twice(hook: KieHook) -> None:
-        from airflow_provider_kie.client import calls
+        from airflow_provider_kie.client.api import credits
 
         with hook.get_conn() as client:
             for _ in range(2):
-                client.send(calls.get_credits())
+                client.send(credits.get_credits())
                 with client.open_file(f"{files.url}/a") as response:
                     response.read()
 

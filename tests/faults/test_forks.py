@@ -18,10 +18,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from airflow_provider_kie.client import calls
+from airflow_provider_kie.client.api import files
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieCancelledError
-from airflow_provider_kie.client.hashing import Sha256
+from airflow_provider_kie.client.transfer.hashing import Sha256
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
 
@@ -168,7 +168,7 @@ def test_children_download_while_a_batch_is_under_way(trial: Trial, kie: KieSimu
 def own_answers(client: KieClient, name: str) -> str:
     """Send something again and again; say whether an answer was another's."""
     for number in range(20):
-        receipt = client.send(calls.upload_base64("forks", f"{name}-{number}.bin", "a2ll"))
+        receipt = client.send(files.upload_base64("forks", f"{name}-{number}.bin", "a2ll"))
         if receipt.file_name != f"{name}-{number}.bin":
             return f"sent {name}-{number}.bin, and the answer is about {receipt.file_name}"
     return "its own"

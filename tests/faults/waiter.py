@@ -50,7 +50,7 @@ class TaskInstance:
 
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the triggerer wait as little after errors as the cases want to last."""
-    monkeypatch.setattr("airflow_provider_kie.triggers._poll.LONGEST_BACKOFF", 0.02)
+    monkeypatch.setattr("airflow_provider_kie.triggers._polling.LONGEST_BACKOFF", 0.02)
 
 
 def needs_a_store(trial: Trial, mode: str, store: Any) -> None:

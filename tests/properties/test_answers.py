@@ -14,21 +14,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.answers import read_answer, retry_after
-from airflow_provider_kie.client.calls import Call, FilePart
+from airflow_provider_kie.client.api import credits, files
+from airflow_provider_kie.client.api.files import UploadReceipt
+from airflow_provider_kie.client.call import Call, FilePart
 from airflow_provider_kie.client.errors import QUOTE_LIMIT, KieError, error_class, quote
-from airflow_provider_kie.client.models import UploadedFile, UploadReceipt
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
+from airflow_provider_kie.files.results import UploadedFile
 
 LINK = "https://store.example/a.png?X-Amz-Signature=5ec2e7"
 SECRET = "5ec2e7"
 PART = FilePart("a.png", "image/png", lambda: contextlib.nullcontext(io.BytesIO(b"a")))
 CALLS: list[Call[Any]] = [
-    calls.get_credits(),
-    calls.get_download_url("https://tempfile.example/a.png"),
-    calls.upload_stream("a", PART),
-    calls.upload_url("a", "a.png", "https://example.com/a.png"),
+    credits.get_credits(),
+    files.get_download_url("https://tempfile.example/a.png"),
+    files.upload_stream("a", PART),
+    files.upload_url("a", "a.png", "https://example.com/a.png"),
 ]
 
 json_values = st.recursive(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_kie.credits import CONDITIONS, CreditsGoal
+from airflow_provider_kie.decisions.credits import CONDITIONS, CreditsGoal
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 conditions = st.sampled_from(CONDITIONS)

@@ -25,9 +25,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie.client.client import KieClient
-from airflow_provider_kie.client.downloads import NOTHING_EXPECTED, Expected, Received, download
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.settings import KieSettings
+from airflow_provider_kie.client.transfer.download import NOTHING_EXPECTED, Expected, Received, download
 
 FULL = os.environ.get("KIE_FAULTS") == "full"
 CASES = 2_000 if FULL else 300

@@ -16,9 +16,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_kie.client.client import KieClient
-from airflow_provider_kie.client.downloads import download
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.settings import KieSettings
+from airflow_provider_kie.client.transfer.download import download
 
 SIZE = 60_000
 CONTENT = random.Random(6).randbytes(SIZE)

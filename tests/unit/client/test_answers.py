@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, read_answer, retry_after, unpack
+from airflow_provider_kie.client.api import credits
 from airflow_provider_kie.client.errors import (
     KieAuthError,
     KieError,
@@ -36,7 +36,7 @@ NO_HEADERS = httpx.Headers()
 def read(body: bytes | object, status: int = 200, **headers: str) -> float:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()})
-    return read_answer(calls.get_credits(), status, named, raw)
+    return read_answer(credits.get_credits(), status, named, raw)
 
 
 def error_of(body: bytes | object, status: int = 200, **headers: str) -> KieError:
@@ -280,8 +280,8 @@ def test_an_error_from_parsing_names_the_call_and_has_no_cause_that_shows_more()
 
 def packed(encoding: str, body: bytes) -> bytes:
     headers = httpx.Headers({"Content-Encoding": encoding})
-    assert is_packed(calls.get_credits(), headers) == (body != b"plain")
-    return unpack(calls.get_credits(), headers, body)
+    assert is_packed(credits.get_credits(), headers) == (body != b"plain")
+    return unpack(credits.get_credits(), headers, body)
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity", " , identity "])

@@ -20,9 +20,10 @@ import httpx
 import pytest
 
 from airflow_provider_kie import __version__
-from airflow_provider_kie.client import calls
 from airflow_provider_kie.client.answers import ANSWER_LIMIT
-from airflow_provider_kie.client.calls import Call
+from airflow_provider_kie.client.api import credits, files
+from airflow_provider_kie.client.api.credits import parse_credits
+from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.client import MAX_REDIRECTS, AsyncKieClient, KieClient
 from airflow_provider_kie.client.errors import (
     KieAuthError,
@@ -40,7 +41,6 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
     KieValidationError,
 )
-from airflow_provider_kie.client.models import parse_credits
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.simulator import KieSimulator
 
@@ -208,7 +208,7 @@ ROWS = [
 def test_each_code_has_its_error_and_its_retry_rule(
     send: Send, http: bool, code: int, msg: str, kind: type[KieError], reading: bool, creating: bool
 ) -> None:
-    for call, repeated in [(calls.get_credits(), reading), (PAID, creating)]:
+    for call, repeated in [(credits.get_credits(), reading), (PAID, creating)]:
         asked: list[str] = []
 
         def handler(request: httpx.Request, asked: list[str] = asked) -> httpx.Response:
@@ -227,11 +227,11 @@ def test_each_code_has_its_error_and_its_retry_rule(
 @pytest.mark.parametrize("first", [429, 430, 455, 500, 524])
 def test_what_passes_is_got_over(send: Send, first: int) -> None:
     answers = [{"code": first, "msg": "later"}, {"code": 200, "msg": "success", "data": 7}]
-    result = send(settings_of(), calls.get_credits(), lambda _: httpx.Response(200, json=answers.pop(0)))
+    result = send(settings_of(), credits.get_credits(), lambda _: httpx.Response(200, json=answers.pop(0)))
     assert (type(result), result) == (float, 7.0)
 
 
-@pytest.mark.parametrize("call", [calls.get_credits(), PAID], ids=["reading", "creating"])
+@pytest.mark.parametrize("call", [credits.get_credits(), PAID], ids=["reading", "creating"])
 def test_what_was_never_sent_is_sent_again(
     send: Send, call: Call[float], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -250,7 +250,7 @@ def test_what_was_never_sent_is_sent_again(
     ids=["silence", "hung-up", "no-http", "cut-body", "cut-head"],
 )
 @pytest.mark.parametrize(
-    ("call", "asked"), [(calls.get_credits(), 2), (PAID, 1)], ids=["reading", "creating"]
+    ("call", "asked"), [(credits.get_credits(), 2), (PAID, 1)], ids=["reading", "creating"]
 )
 def test_after_a_broken_answer_only_what_costs_nothing_is_sent_again(
     send: Send, answer: bytes | None, call: Call[float], asked: int
@@ -272,7 +272,7 @@ def test_a_chunked_answer_that_is_cut_is_no_answer(send: Send) -> None:
         serve(head + b"2b\r\n" + CREDITS + b"\r\n") as host,
         pytest.raises(KieConnectionError, match="broke"),
     ):
-        send(settings_of(host.url, max_retries=0), calls.get_credits(), None)
+        send(settings_of(host.url, max_retries=0), credits.get_credits(), None)
 
 
 @pytest.mark.parametrize(
@@ -292,13 +292,17 @@ def test_no_answer_of_kie_ai_is_a_response_error(
     send: Send, body: bytes, status: int, kind: type[KieError]
 ) -> None:
     with pytest.raises(kind) as caught:
-        send(settings_of(max_retries=0), calls.get_credits(), lambda _: httpx.Response(status, content=body))
+        send(
+            settings_of(max_retries=0),
+            credits.get_credits(),
+            lambda _: httpx.Response(status, content=body),
+        )
     assert len(str(caught.value)) < 400
 
 
 def test_an_answer_of_just_the_limit_is_read(send: Send) -> None:
     body = CREDITS + b" " * (ANSWER_LIMIT - len(CREDITS))
-    assert send(settings_of(), calls.get_credits(), lambda _: httpx.Response(200, content=body)) == 5916.25
+    assert send(settings_of(), credits.get_credits(), lambda _: httpx.Response(200, content=body)) == 5916.25
 
 
 def test_an_endless_answer_is_left_soon() -> None:
@@ -310,7 +314,7 @@ def test_an_endless_answer_is_left_soon() -> None:
             yield b" " * 65536
 
     with pytest.raises(KieResponseError, match="larger than"):
-        send_sync(settings_of(), calls.get_credits(), lambda _: httpx.Response(200, content=endless()))
+        send_sync(settings_of(), credits.get_credits(), lambda _: httpx.Response(200, content=endless()))
     assert len(given) <= ANSWER_LIMIT // 65536 + 2
 
 
@@ -321,12 +325,12 @@ def test_a_compression_bomb_is_refused(send: Send, layers: int) -> None:
         body = gzip.compress(body, 9)
     answer = wire(body, Content_Encoding=", ".join(["gzip"] * layers))
     with serve(answer) as host, pytest.raises(KieResponseError, match=r"larger than|encod"):
-        send(settings_of(host.url, max_retries=0), calls.get_credits(), None)
+        send(settings_of(host.url, max_retries=0), credits.get_credits(), None)
 
 
 def test_broken_compression_is_a_kie_error(send: Send) -> None:
     with serve(wire(b"no gzip", Content_Encoding="gzip")) as host, pytest.raises(KieError):
-        send(settings_of(host.url, max_retries=0), calls.get_credits(), None)
+        send(settings_of(host.url, max_retries=0), credits.get_credits(), None)
 
 
 def test_calls_carry_the_key_and_say_who_asks(send: Send) -> None:
@@ -338,9 +342,9 @@ def test_calls_carry_the_key_and_say_who_asks(send: Send) -> None:
         return httpx.Response(200, json={"code": 200, "data": "https://h/"})
 
     settings = KieSettings(key, "https://api.example/v/", "https://up.example")
-    send(settings, calls.get_download_url("https://h/a.png"), handler)
+    send(settings, files.get_download_url("https://h/a.png"), handler)
     with pytest.raises(KieResponseError):
-        send(settings, calls.upload_url("images", "a.png", "https://h/b.png"), handler)
+        send(settings, files.upload_url("images", "a.png", "https://h/b.png"), handler)
     assert [str(request.url) for request in seen] == [
         "https://api.example/v/api/v1/common/download-url",
         "https://up.example/api/file-url-upload",
@@ -359,7 +363,7 @@ def test_calls_carry_the_key_and_say_who_asks(send: Send) -> None:
 def test_a_redirected_call_is_an_error_and_takes_the_key_nowhere(send: Send, status: str) -> None:
     with serve(wire(CREDITS)) as other, serve(wire(status=status, Location=f"{other.url}{SIGNED}")) as host:
         with pytest.raises(KieError) as caught:
-            send(settings_of(host.url), calls.get_credits(), None)
+            send(settings_of(host.url), credits.get_credits(), None)
         assert other.requests == []
         assert len(host.requests) == 1
         assert "s3cret" not in str(caught.value)
@@ -384,7 +388,7 @@ def test_a_file_host_does_not_get_the_key_nor_does_where_it_redirects_to() -> No
 
 def test_a_call_and_a_file_on_the_same_host_and_client_do_not_share_the_key() -> None:
     with serve(wire(CREDITS), wire(b"bytes")) as host, KieClient(settings_of(host.url)) as client:
-        client.send(calls.get_credits())
+        client.send(credits.get_credits())
         with client.open_file(f"{host.url}/a") as response:
             response.read()
         assert [b"Bearer a-key" in request for request in host.requests] == [True, False]
@@ -457,7 +461,7 @@ def test_a_url_that_cannot_be_asked_is_a_lasting_kie_error(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://\u2603.example", "https://a..b"])
 def test_a_base_url_that_cannot_be_asked_is_a_kie_error(send: Send, url: str) -> None:
     with pytest.raises(KieError):
-        send(settings_of(url, max_retries=0), calls.get_credits(), None)
+        send(settings_of(url, max_retries=0), credits.get_credits(), None)
 
 
 def test_a_file_that_is_cut_while_it_is_read_is_a_connection_error() -> None:
@@ -514,7 +518,7 @@ def test_clients_share_one_ssl_context() -> None:
 def test_a_client_can_be_shared_between_threads(kie_simulator: KieSimulator) -> None:
     settings = settings_of(kie_simulator.api_url, api_key=kie_simulator.api_key)
     with KieClient(settings) as client, ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda _: client.send(calls.get_credits()), range(40))) == [100.0] * 40
+        assert list(pool.map(lambda _: client.send(credits.get_credits()), range(40))) == [100.0] * 40
 
 
 def test_many_calls_share_an_async_client(kie_simulator: KieSimulator) -> None:
@@ -522,7 +526,7 @@ def test_many_calls_share_an_async_client(kie_simulator: KieSimulator) -> None:
 
     async def run() -> list[float]:
         async with AsyncKieClient(settings) as client:
-            return await asyncio.gather(*(client.send(calls.get_credits()) for _ in range(40)))
+            return await asyncio.gather(*(client.send(credits.get_credits()) for _ in range(40)))
 
     assert asyncio.run(run()) == [100.0] * 40
 
@@ -535,7 +539,7 @@ def test_the_key_for_loopback_does_not_go_through_a_proxy(
         monkeypatch.delenv(name, raising=False)
     with serve(wire(CREDITS)) as host, serve(wire(CREDITS)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        assert send(settings_of(host.url), calls.get_credits(), None) == 5916.25
+        assert send(settings_of(host.url), credits.get_credits(), None) == 5916.25
         assert proxy.requests == []
         assert len(host.requests) == 1
 
@@ -546,7 +550,7 @@ def test_the_key_is_in_no_repr_message_or_log(send: Send, log: pytest.LogCapture
     with serve(answer, answer, answer) as host:
         settings = settings_of(host.url, api_key=key, max_retries=2)
         with pytest.raises(KieError) as caught:
-            send(settings, calls.get_credits(), None)
+            send(settings, credits.get_credits(), None)
         with KieClient(settings) as client:
             assert key not in f"{settings!r} {client!r} {vars(client)!r}"
     assert any(record.name.startswith("httpcore") for record in log.records)
@@ -560,7 +564,7 @@ def test_a_key_that_an_answer_echoes_is_not_shown(send: Send, caplog: pytest.Log
     with pytest.raises(KieUnavailableError) as caught:
         send(
             settings_of(api_key=key, max_retries=1),
-            calls.get_credits(),
+            credits.get_credits(),
             lambda _: httpx.Response(200, json=body),
         )
     assert key not in str(caught.value)
@@ -586,7 +590,7 @@ def test_a_signed_link_is_in_no_log_not_even_of_the_libraries(
 def test_the_log_of_a_retry_quotes_no_link(send: Send, caplog: pytest.LogCaptureFixture) -> None:
     body = {"code": 500, "msg": f"cannot sign https://h{SIGNED} now"}
     with pytest.raises(KieUnavailableError):
-        send(settings_of(max_retries=1), calls.get_credits(), lambda _: httpx.Response(200, json=body))
+        send(settings_of(max_retries=1), credits.get_credits(), lambda _: httpx.Response(200, json=body))
     assert "retry 1 of 1" in caplog.text
     assert "cannot sign https://... now" in caplog.text
     assert "s3cret" not in caplog.text
@@ -596,9 +600,9 @@ def test_the_client_needs_neither_airflow_nor_the_simulator() -> None:
     code = """
 import sys
 import airflow_provider_kie.client.client
-import airflow_provider_kie.client.downloads
-import airflow_provider_kie.client.uploads
-import airflow_provider_kie.credits
+import airflow_provider_kie.client.transfer.download
+import airflow_provider_kie.client.transfer.upload
+import airflow_provider_kie.decisions.credits
 print([name for name in sys.modules if name.split(".")[0] == "airflow" or "simulator" in name])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

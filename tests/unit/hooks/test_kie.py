@@ -19,7 +19,7 @@ from airflow_provider_kie.client.errors import (
     KieTransferError,
     KieValidationError,
 )
-from airflow_provider_kie.client.models import UploadedFile
+from airflow_provider_kie.files.results import UploadedFile
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
 
@@ -85,10 +85,10 @@ def test_a_rejected_key_is_an_auth_error_that_does_not_repeat_it(
 
 
 def test_get_conn_gives_a_client_that_is_a_context_manager(kie_simulator: KieSimulator) -> None:
-    from airflow_provider_kie.client import calls
+    from airflow_provider_kie.client.api import credits
 
     with KieHook().get_conn() as client:
-        assert client.send(calls.get_credits()) == 100.0
+        assert client.send(credits.get_credits()) == 100.0
 
 
 def test_a_download_url_is_a_link_that_works(kie_simulator: KieSimulator) -> None:
@@ -485,7 +485,7 @@ def test_transfers_are_counted_in_airflows_metrics(
         def timing(self, name: str, value: timedelta) -> None:
             counted[name] = value.total_seconds()
 
-    monkeypatch.setattr("airflow_provider_kie._metrics.get_stats", Recorder)
+    monkeypatch.setattr("airflow_provider_kie.hooks._metrics.get_stats", Recorder)
     kie_simulator.fail_next("file-base64-upload", code=500)
     uploaded = KieHook().upload_file(photo, "tests")
     KieHook().download_files([uploaded.download_url] * 2, f"{tmp_path}/back")

@@ -30,7 +30,7 @@ Connect = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def _ten_polls_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_kie.triggers._poll.LONGEST_BACKOFF", 0.02)
+    monkeypatch.setattr("airflow_provider_kie.triggers._polling.LONGEST_BACKOFF", 0.02)
 
 
 class TaskInstance:

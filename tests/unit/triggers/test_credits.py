@@ -26,8 +26,9 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
 )
 from airflow_provider_kie.simulator import KieSimulator
-from airflow_provider_kie.triggers import _memory, _poll
-from airflow_provider_kie.triggers._poll import LONGEST_BACKOFF, seconds_to_wait
+from airflow_provider_kie.triggers import _memory
+from airflow_provider_kie.triggers import _polling as _poll
+from airflow_provider_kie.triggers._polling import LONGEST_BACKOFF, seconds_to_wait
 from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger, KieCreditsTrigger, read_event
 
 Connect = Callable[..., str]
@@ -129,7 +130,7 @@ def test_what_takes_long_at_the_first_poll_is_not_done_on_the_event_loop(kie_sim
     code = """if True:
         import asyncio, contextlib, sys, threading
         import httpx
-        from airflow_provider_kie.triggers._poll import balances
+        from airflow_provider_kie.triggers._polling import balances
 
         seen = {}
         create = httpx.create_ssl_context
@@ -188,7 +189,7 @@ async def test_a_cancellation_that_is_lost_on_the_way_ends_the_poll_all_the_same
             await asyncio.sleep(0.02)
         return 1.0
 
-    monkeypatch.setattr("airflow_provider_kie.triggers._poll._ask", deaf)
+    monkeypatch.setattr("airflow_provider_kie.triggers._polling._ask", deaf)
 
     async def wait() -> Any:
         return await anext(trigger(poke_interval=0.0).run())
@@ -564,7 +565,7 @@ async def test_every_poll_is_a_metric(kie_simulator: KieSimulator, monkeypatch: 
         def gauge(self, name: str, value: float, *, tags: dict[str, str]) -> None:
             told.append((name, value, tags))
 
-    monkeypatch.setattr("airflow_provider_kie._metrics.get_stats", Stats)
+    monkeypatch.setattr("airflow_provider_kie.hooks._metrics.get_stats", Stats)
     kie_simulator.credits = 12.5
     stream = KieCreditsTrigger.open_shared_stream(trigger().serialize()[1])
     assert [await anext(stream), await anext(stream)] == [12.5, 12.5]
@@ -627,7 +628,7 @@ async def test_the_poll_counts_failures_in_a_row(
         counted.append((failures, retry_after))
         return 0.0
 
-    monkeypatch.setattr("airflow_provider_kie.triggers._poll.seconds_to_wait", wait)
+    monkeypatch.setattr("airflow_provider_kie.triggers._polling.seconds_to_wait", wait)
     kie_simulator.fail_next("credit", code=500, times=2)
     kie_simulator.fail_next("credit", code=429, retry_after=7)
     stream = KieCreditsTrigger.open_shared_stream(trigger().serialize()[1])

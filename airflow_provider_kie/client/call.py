@@ -1,0 +1,61 @@
+"""A call to kie.ai as a value: what to send and how to read the answer. No I/O happens here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Readable(Protocol):
+    """What a file's bytes are read from: the part of a binary file that an upload needs."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """
+    The file of a multipart body.
+
+    :param name: File name.
+    :param mime_type: Media type.
+    :param open: Opens the bytes from their start; called once for each attempt.
+    """
+
+    name: str
+    mime_type: str
+    open: Callable[[], AbstractContextManager[Readable]]
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """
+    One request to kie.ai and how its answer is read.
+
+    :param name: What it is called in logs and errors.
+    :param host: Which of the two hosts answers it.
+    :param method: HTTP method.
+    :param path: Path below the host's base URL.
+    :param parse: Turns the answer's ``data`` into the result.
+    :param json: JSON body.
+    :param fields: Text fields of a multipart body; they go before the file.
+    :param file: File of a multipart body.
+    :param repeatable: False where sending it twice may cost money: then it is repeated only when it was
+        refused or never sent.
+    """
+
+    name: str
+    host: Literal["api", "upload"]
+    method: Literal["GET", "POST"]
+    path: str
+    parse: Callable[[Any], T]
+    json: Mapping[str, Any] | None = None
+    fields: Mapping[str, str] | None = None
+    file: FilePart | None = None
+    repeatable: bool = True

@@ -1,0 +1,121 @@
+"""How httpx is used: the options of its clients, the request for a call, and what it may log."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from airflow_provider_kie import __version__
+from airflow_provider_kie.client.call import Call
+from airflow_provider_kie.client.http.connections import Deadline
+from airflow_provider_kie.client.settings import KieSettings
+from airflow_provider_kie.client.urls import is_loopback
+
+USER_AGENT = f"airflow-provider-kie/{__version__}"
+# Bytes a second: the time that a request's body is given beyond the timeout.
+SLOW_LINE = 50_000
+# Seconds beyond the timeout, so that silence, and a host that cannot be reached, is still called that.
+GRACE = 1.0
+
+
+def client_options(settings: KieSettings, connections: int, context: ssl.SSLContext) -> dict[str, Any]:
+    """
+    Say what all of httpx's clients are made with.
+
+    :param settings: Which hosts, how patient.
+    :param connections: How many connections are kept open.
+    :param context: What checks certificates.
+    :return: Keyword arguments.
+    """
+    return {
+        "limits": httpx.Limits(max_connections=None, max_keepalive_connections=connections),
+        "headers": {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
+        "timeout": settings.timeout,
+        "verify": context,
+        # A redirected call would carry the key to a host nobody configured.
+        "follow_redirects": False,
+        # A proxy for everything has no business with loopback, where the key goes in clear.
+        "mounts": {f"all://{host}": None for host in _loopback_hosts(settings)},
+        # A cookie of one answer would go to every host of its domain.
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    }
+
+
+@contextmanager
+def request_for(
+    call: Call[Any], settings: KieSettings, http: httpx.Client | httpx.AsyncClient
+) -> Iterator[httpx.Request]:
+    """
+    Make the request for a call; the key is added here, where only configured hosts are asked.
+
+    :param call: What to send.
+    :param settings: Which hosts and which key.
+    :param http: What will send it.
+    :return: A context manager that gives the request, with its file open.
+    """
+    base_url = settings.base_url if call.host == "api" else settings.upload_base_url
+    more: dict[str, Any] = {} if call.json is None else {"json": call.json}
+    with ExitStack() as stack:
+        if call.file is not None:
+            file = stack.enter_context(call.file.open())
+            more = {"data": call.fields, "files": {"file": (call.file.name, file, call.file.mime_type)}}
+        yield http.build_request(
+            call.method,
+            base_url.rstrip("/") + call.path,
+            headers={"Authorization": f"Bearer {settings.api_key}"},
+            **more,
+        )
+
+
+def deadline_for(call: Call[Any], settings: KieSettings, request: httpx.Request) -> Deadline:
+    """
+    Bound a call as a whole.
+
+    :param call: What is sent.
+    :param settings: How patient.
+    :param request: The request for it.
+    :return: The timeout, a second, and what its body takes on a slow line. A file takes what it takes; with
+        one, the time begins when it has been sent.
+    """
+    if call.file is not None:
+        return deadline_for_head(settings)
+    size = int(request.headers.get("content-length", 0))
+    return Deadline(settings.timeout + GRACE + size / SLOW_LINE)
+
+
+def deadline_for_head(settings: KieSettings) -> Deadline:
+    """
+    Bound what comes before the bytes of a file, or after them.
+
+    :param settings: How patient.
+    :return: The timeout and a second, from when the request has been sent.
+    """
+    return Deadline(settings.timeout + GRACE, after_sending=True)
+
+
+def _loopback_hosts(settings: KieSettings) -> set[str]:
+    hosts = {urlsplit(url).hostname or "" for url in (settings.base_url, settings.upload_base_url)}
+    hosts |= {"localhost", "127.0.0.1", "::1"}
+    return {f"[{host}]" if ":" in host else host for host in hosts if is_loopback(host)}
+
+
+class _HideLinks(logging.Filter):
+    """Cuts URLs in httpx's log lines down to their hosts; drops httpcore's lines with response headers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "httpx" and isinstance(record.args, tuple):
+            record.args = tuple(
+                f"{arg.scheme}://{arg.host}/..." if isinstance(arg, httpx.URL) else arg for arg in record.args
+            )
+        return "receive_response_headers.complete" not in record.getMessage()
+
+
+for _name in ("httpx", "httpcore.http11", "httpcore.http2"):
+    logging.getLogger(_name).addFilter(_HideLinks())

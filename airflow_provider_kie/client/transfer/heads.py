@@ -1,0 +1,131 @@
+"""What the head of a file host's response promises of the body, and which refusal it is."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from dataclasses import dataclass
+
+import httpx
+
+from airflow_provider_kie.client.answers import retry_after
+from airflow_provider_kie.client.errors import (
+    KieError,
+    KieNotFoundError,
+    KieRateLimitError,
+    KieTransferError,
+    KieUnavailableError,
+)
+from airflow_provider_kie.client.http.bodies import encoding_of
+
+PAGES = frozenset({"text/html", "application/xhtml+xml"})
+
+
+@dataclass(frozen=True)
+class Span:
+    """
+    The part of a file that a response carries.
+
+    :param start: Bytes of the file before it.
+    :param length: Its bytes.
+    :param total: Bytes of the file.
+    """
+
+    start: int
+    length: int
+    total: int
+
+
+def mime_type_of(response: httpx.Response) -> str | None:
+    """
+    Read the media type.
+
+    :param response: Response of a file host.
+    :return: In lower case and without parameters; None if the host did not say it.
+    """
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower() or None
+
+
+def is_page_instead(mime_type: str | None, file_name: str) -> bool:
+    """
+    Tell whether a page came in the place of a file: proxies and storages show theirs under HTTP 200 too.
+
+    :param mime_type: Media type of the response.
+    :param file_name: The file's name.
+    :return: True for HTML where the name ends like something else; a name without an extension, or with one
+        that nobody knows, may be a page's.
+    """
+    named = mimetypes.guess_type(file_name, strict=False)[0]
+    return mime_type in PAGES and named is not None and named not in PAGES
+
+
+def strong_etag_of(response: httpx.Response) -> str | None:
+    """
+    Read the tag of this very version of the file.
+
+    :param response: Response of a file host.
+    :return: The ETag; None for a weak one, which other bytes may have too, and for what is none.
+    """
+    etag: str = response.headers.get("etag", "")
+    return etag if re.fullmatch(r'"[\x21\x23-\x7e]*"', etag) else None
+
+
+def length_of(response: httpx.Response) -> int | None:
+    """
+    Read how long the body is.
+
+    :param response: Response of a file host.
+    :return: Bytes; None if that is not announced.
+    :raises KieTransferError: It is more than any file system can hold.
+    """
+    length = response.headers.get("content-length", "")
+    if not re.fullmatch(r"[0-9]+", length):
+        return None
+    if len(length) > 18:
+        raise KieTransferError(f"download: the host announces {length[:20]} bytes, which no file has")
+    return int(length)
+
+
+def span_of(response: httpx.Response) -> Span | None:
+    """
+    Read which part of the file a response with HTTP 206 carries.
+
+    :param response: Response of a file host.
+    :return: The part; None if it is not told, if what is told contradicts itself, or if the bytes are packed.
+    """
+    told = response.headers.get("content-range", "")
+    match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", told)
+    if match is None or encoding_of(response):
+        return None
+    start, last, total = (int(number) for number in match.groups())
+    span = Span(start, last + 1 - start, total)
+    fits = start <= last < total and length_of(response) in (None, span.length)
+    return span if fits else None
+
+
+def refusal(response: httpx.Response, *, signed: bool) -> KieError:
+    """
+    Say which error a response is.
+
+    :param response: Response that brings no bytes of the file.
+    :param signed: Whether it was asked through a signed link, which can expire.
+    :return: The error.
+    """
+    status = response.status_code
+    said = f"download: the file host answered HTTP {status}"
+    if status in (403, 410) and signed:
+        return KieTransferError(f"{said}: the signed link has expired.", code=status, retry_after=0)
+    if status == 416:
+        return KieTransferError(f"{said}: it no longer has this range.", code=status)
+    if status in (404, 410):
+        return KieNotFoundError(
+            f"{said}: the file does not exist or has expired (uploads are kept 1 to 3 days, generated files "
+            "14 days).",
+            code=status,
+        )
+    wait = retry_after(response.headers)
+    if status == 429:
+        return KieRateLimitError(f"{said}: too many requests.", code=status, retry_after=wait)
+    if status >= 500 or status in (408, 425):
+        return KieUnavailableError(f"{said}.", code=status, retry_after=wait)
+    return KieTransferError(f"{said}: it refuses the file.", code=status, transient=False)

@@ -1,0 +1,71 @@
+"""Where a download's bytes arrive: written, hashed, counted."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from typing import BinaryIO
+
+from airflow_provider_kie.client.http.bodies import Piece
+from airflow_provider_kie.client.transfer.hashing import Sha256
+
+
+class Sink:
+    """
+    A file that is being received.
+
+    :param file: Empty, seekable file.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._furthest = 0
+        self.start_over()
+
+    def start_over(self) -> None:
+        """Forget what has arrived."""
+        self.size = 0
+        self._sha256 = Sha256()
+        self._file.seek(0)
+        self._file.truncate()
+
+    def append(self, piece: Piece) -> None:
+        """
+        Take the next bytes.
+
+        :param piece: Bytes; if a view of a buffer, nobody changes that before the next piece has been added.
+        :raises OSError: They cannot be written.
+        """
+        self._file.write(piece)
+        # Whoever looks at the file sees a slow transfer grow.
+        self._file.flush()
+        self._sha256.update(piece)
+        self.size += len(piece)
+        self._furthest = max(self._furthest, self.size)
+
+    def sha256(self) -> str:
+        """
+        Give the hash of what has arrived.
+
+        :return: Hexadecimal.
+        """
+        return self._sha256.hexdigest()
+
+    def check_room(self, total: int) -> None:
+        """
+        Fail before the disk is full rather than when it is.
+
+        :param total: Bytes that there will be in the end.
+        :raises OSError: There is no room for those that are missing.
+        """
+        try:
+            disk = os.fstatvfs(self._file.fileno())
+        except io.UnsupportedOperation:
+            return
+        # The reserve of a file system is root's. One that does not know how large it is tells 0 blocks.
+        free = (disk.f_bavail if os.geteuid() else disk.f_bfree) * disk.f_frsize
+        # What it had before it started over is there for it, even if the file system frees that later.
+        missing = total - self._furthest
+        if disk.f_blocks and free < missing:
+            raise OSError(errno.ENOSPC, f"no room for the {missing} bytes that are missing")

@@ -1,0 +1,187 @@
+"""Files on the web that this worker looks at or sends on; the API key goes to none of their hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+import httpx
+from tenacity import Retrying
+
+from airflow_provider_kie.client.answers import retry_after
+from airflow_provider_kie.client.call import Readable
+from airflow_provider_kie.client.client import KieClient
+from airflow_provider_kie.client.errors import (
+    KieCancelledError,
+    KieConnectionError,
+    KieError,
+    KieSourceError,
+    KieTransferError,
+    KieUnavailableError,
+)
+from airflow_provider_kie.client.http.bodies import Piece, encoding_of, pieces_of
+from airflow_provider_kie.client.retries import Retries
+from airflow_provider_kie.client.transfer.heads import is_page_instead, length_of, mime_type_of
+from airflow_provider_kie.client.urls import file_name_of, without_query
+
+
+@dataclass(frozen=True)
+class WebSource:
+    """
+    A file on the web, fetched anew each time it is opened; see :class:`.uploads.FileSource`.
+
+    :param client: Open client.
+    :param url: Its URL; redirects are followed.
+    :param size: Bytes, as its host announced them.
+    """
+
+    client: KieClient
+    url: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        return file_name_of(self.url)
+
+    @contextmanager
+    def open(self) -> Iterator[Readable]:
+        with closing(_fetching(self.client, self.url)) as responses:
+            response = next(responses)
+            if _length_of(response) != self.size:
+                # The size announced to kie.ai stays wrong however often it is sent.
+                raise KieTransferError(
+                    f"{without_query(self.url)}: changed while it was being sent", transient=False
+                )
+            yield _Body(self.url, pieces_of(response, self.size))
+
+
+def web_source(client: KieClient, url: str, *, retries: Retries | None = None) -> WebSource | None:
+    """
+    Look at a file on the web.
+
+    :param client: Open client.
+    :param url: http(s) URL of any host that this worker reaches.
+    :param retries: Counts the retries.
+    :return: The file, of which nothing has been read yet; None if its host does not say how long it is.
+    :raises ValueError: It is empty.
+    :raises KieSourceError: Its host refuses it.
+    :raises KieError: Its host cannot be reached, after all retries.
+    """
+
+    def look() -> int | None:
+        with closing(_fetching(client, url)) as responses:
+            return _length_of(next(responses))
+
+    size: int | None = Retrying(**client.retry_policy("fetch", retries=retries))(look)
+    if size == 0:
+        raise ValueError(f"{without_query(url)} is empty; there is nothing to upload")
+    return None if size is None else WebSource(client, url, size)
+
+
+def is_served(client: KieClient, url: str, size: int) -> bool:
+    """
+    Ask whether a public file is still there; costs no more than its first byte.
+
+    :param client: Open client.
+    :param url: Its URL.
+    :param size: Bytes that it has to have.
+    :return: True if it is there as it was; False too where that cannot be found out.
+    :raises KieCancelledError: The client was stopped.
+    """
+    try:
+        with client.open_file(url, {"Range": "bytes=0-0"}) as response:
+            if response.status_code == 206:
+                total = response.headers.get("content-range", "").rpartition("/")[2]
+                return bool(total == str(size))
+            return response.status_code == 200 and _length_of(response) == size
+    except KieCancelledError:
+        raise
+    except KieError:
+        return False
+
+
+class _Bounded:
+    """A file that refuses to grow beyond a limit."""
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self._file = file
+        self._limit = limit
+
+    def write(self, piece: Piece) -> int:
+        if self._file.tell() + len(piece) > self._limit:
+            raise KieSourceError(
+                f"the file's host does not say how long it is, and it has more than {self._limit} bytes: "
+                "bring it to a disk or an object storage first"
+            )
+        return self._file.write(piece)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def bounded(file: BinaryIO, limit: int) -> BinaryIO:
+    """
+    Keep a file from growing beyond a limit.
+
+    :param file: Where the bytes go.
+    :param limit: Bytes.
+    :return: The file, whose ``write`` raises :class:`.errors.KieSourceError` beyond that.
+    """
+    return cast("BinaryIO", _Bounded(file, limit))
+
+
+def _fetching(client: KieClient, url: str) -> Generator[httpx.Response, None, None]:
+    # A generator of its own: what breaks in the upload that reads the response must not be taken for the
+    # response's trouble, as it would if it passed through this ``with``.
+    with client.open_file(url, name=f"fetching {without_query(url)}") as response:
+        if response.status_code != 200:
+            raise _refusal(response, without_query(url))
+        if is_page_instead(mime_type_of(response), file_name_of(url)):
+            raise KieTransferError(f"{without_query(url)}: a page of HTML came instead of the file")
+        yield response
+
+
+def _refusal(response: httpx.Response, shown: str) -> KieError:
+    status = response.status_code
+    said = f"{shown}: its host answered this worker with HTTP {status}."
+    if status >= 500 or status in (408, 425, 429):
+        return KieUnavailableError(said, code=status, retry_after=retry_after(response.headers))
+    return KieSourceError(said, code=status)
+
+
+def _length_of(response: httpx.Response) -> int | None:
+    # A length beside either speaks of other bytes than those that arrive.
+    framed = "transfer-encoding" in response.headers or encoding_of(response)
+    return None if framed else length_of(response)
+
+
+class _Body:
+    """A body as a file that is read once, from its start to its end."""
+
+    def __init__(self, url: str, pieces: Iterator[Piece]) -> None:
+        self._url = url
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            while not self._rest:
+                self._rest = memoryview(next(self._pieces))
+        except StopIteration:
+            return b""
+        except (httpx.RequestError, httpx.StreamError) as error:
+            raise KieConnectionError(
+                f"{without_query(self._url)}: the connection broke: {type(error).__name__} {error}"
+            ) from error
+        end = len(self._rest) if size < 0 else size
+        piece, self._rest = bytes(self._rest[:end]), self._rest[end:]
+        return piece
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        # The body stands at its start when an upload asks for it.
+        return offset
+
+    def tell(self) -> int:
+        return 0

@@ -1,0 +1,1 @@
+"""What follows from what kie.ai says: decisions without I/O."""

@@ -1,0 +1,1 @@
+"""Where files live for Airflow, and whole transfers."""

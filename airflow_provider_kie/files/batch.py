@@ -1,0 +1,158 @@
+"""Transfers in threads: one or many at once, all tried, and over within seconds when they are ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from queue import Empty, Queue
+from typing import Any, Protocol, TypeVar
+
+from airflow_provider_kie.client.client import KieClient
+from airflow_provider_kie.client.errors import KieBatchError
+from airflow_provider_kie.client.transfer.progress import Progress
+from airflow_provider_kie.files.results import DownloadedFile, UploadedFile
+from airflow_provider_kie.files.storage import Unfinished
+
+log = logging.getLogger(__name__)
+
+# Airflow kills a task 5 seconds after it has asked it to end.
+PATIENCE_SECONDS = 2.5
+# How often a task can be asked to end while it is ending.
+ATTEMPTS = 5
+# How long a task that was asked to end may not notice.
+LOOK_SECONDS = 0.1
+
+Moved = UploadedFile | DownloadedFile
+RESULT = TypeVar("RESULT", bound=Moved)
+RESULT_co = TypeVar("RESULT_co", bound=Moved, covariant=True)
+
+
+@dataclass(frozen=True)
+class Session:
+    """
+    What the transfers of one piece of work share.
+
+    :param client: The open client.
+    :param unfinished: Their temporary files.
+    :param count: Told of each file that was moved, in the thread that moved it.
+    """
+
+    client: KieClient
+    unfinished: Unfinished
+    count: Callable[[Moved], None]
+
+
+class Transfer(Protocol[RESULT_co]):
+    """One file to be moved."""
+
+    @property
+    def shown(self) -> str:
+        """What it is called in logs and errors."""
+
+    def run(self, session: Session) -> RESULT_co:
+        """Move it."""
+
+
+def run_all(
+    transfers: Sequence[Transfer[RESULT]],
+    session: Session,
+    *,
+    max_concurrency: int,
+    on_done: Callable[[Any, RESULT], None] | None = None,
+    on_wait: Callable[[], None] | None = None,
+) -> list[Future[RESULT]]:
+    """
+    Move files at once; one that fails does not stop the others.
+
+    They move in threads, a single one too, and this thread waits in steps: between any two it sees
+    what a signal handler has left word of, however long the network, a storage or Airflow takes.
+
+    :param transfers: What to move.
+    :param session: What they share; its client is told to stop if this is ended early.
+    :param max_concurrency: How many at a time.
+    :param on_done: Told of each that is done, in this thread.
+    :param on_wait: Called in this thread at least ten times a second; ends everything by raising.
+    :return: How each ended, in the order given.
+    """
+    progress = Progress("batch")
+    # A SimpleQueue waits for ever where a signal handler outlasts its timeout, in Python 3.11 at least.
+    ended: Queue[Future[RESULT]] = Queue()
+    numbers: dict[Future[RESULT], int] = {}
+    executor = ThreadPoolExecutor(max_concurrency, thread_name_prefix="kie-transfer")
+
+    def note(future: Future[RESULT]) -> None:
+        transfer = transfers[numbers[future]]
+        if error := future.exception():
+            if len(transfers) > 1:
+                log.error("%s failed: %s: %s", transfer.shown, type(error).__name__, error)
+        elif on_done:
+            on_done(transfer, future.result())
+
+    try:
+        if on_wait:
+            on_wait()
+        for number, transfer in enumerate(transfers):
+            future = executor.submit(transfer.run, session)
+            numbers[future] = number
+            future.add_done_callback(ended.put)
+        for count in range(len(transfers)):
+            note(_next(ended, on_wait))
+            progress.files(count + 1, len(transfers))
+        if on_wait:
+            on_wait()
+    except BaseException:
+        _end(executor, session, list(numbers))
+        raise
+    executor.shutdown()
+    return list(numbers)
+
+
+def results_of(transfers: Sequence[Transfer[RESULT]], futures: Sequence[Future[RESULT]]) -> list[RESULT]:
+    """
+    Give what many transfers brought.
+
+    :param transfers: What was to be moved.
+    :param futures: How each ended.
+    :return: The results, in the same order.
+    :raises KieBatchError: Some failed.
+    """
+    failures = []
+    for transfer, future in zip(transfers, futures, strict=True):
+        error = future.exception()
+        if isinstance(error, Exception):
+            failures.append((transfer.shown, error))
+        elif error:
+            raise error
+    if failures:
+        raise KieBatchError(failures, len(transfers))
+    return [future.result() for future in futures]
+
+
+def _next(ended: Queue[Future[RESULT]], on_wait: Callable[[], None] | None) -> Future[RESULT]:
+    while True:
+        if on_wait:
+            on_wait()
+        try:
+            return ended.get(timeout=LOOK_SECONDS)
+        except Empty:
+            continue
+
+
+def _end(executor: ThreadPoolExecutor, session: Session, futures: Sequence[Future[RESULT]]) -> None:
+    """Stop what is under way, and remove what threads leave behind that do not stop in time."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    for _ in range(ATTEMPTS):
+        try:
+            session.client.stop()
+            executor.shutdown(wait=False, cancel_futures=True)
+            # A future that was cancelled so never counts as done for ``wait``.
+            running = [future for future in futures if not future.cancelled()]
+            wait(running, timeout=max(0.0, deadline - time.monotonic()))
+            break
+        except BaseException:
+            # Airflow's timeout after its signal, for example; the threads need their time all the same.
+            log.debug("Ended while it was being ended", exc_info=True)
+    session.unfinished.remove_all()
