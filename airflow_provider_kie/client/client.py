@@ -25,7 +25,7 @@ from airflow_provider_kie.client.http.requests import (
     deadline_for_head,
     request_for,
 )
-from airflow_provider_kie.client.retries import Pace, Retries, retry_policy
+from airflow_provider_kie.client.retries import Cooldown, RetryCount, retry_policy
 from airflow_provider_kie.client.settings import KieSettings
 
 __all__ = ["MAX_REDIRECTS", "AsyncKieClient", "KieClient", "ssl_context"]
@@ -57,7 +57,7 @@ class KieClient:
             self._http = httpx.Client(**options)
         self._connections = Connections()
         self._stopped = self._connections.stopped
-        self._pace = Pace(sleep=self._stopped.wait)
+        self._cooldown = Cooldown(sleep=self._stopped.wait)
 
     def _leave_to_parent(self) -> None:
         """Begin anew in a child process: two that speak over one connection get each other's answers."""
@@ -66,11 +66,11 @@ class KieClient:
         self._connections.leave_to_parent()
         self._open()
 
-    def send(self, call: Call[T], *, retries: Retries | None = None) -> T:
+    def send(self, call: Call[T], *, retries: RetryCount | None = None) -> T:
         """
         Send a call, repeating it after transient failures.
 
-        :param call: What to send, from :mod:`airflow_provider_kie.client.call`.
+        :param call: What to send, from :mod:`airflow_provider_kie.client.api`.
         :param retries: Counts the retries.
         :return: What the call promises.
         :raises KieError: The answer was an error, or none came, after the last try.
@@ -80,7 +80,7 @@ class KieClient:
         return result
 
     def retry_policy(
-        self, name: str, *, repeatable: bool = True, retries: Retries | None = None
+        self, name: str, *, repeatable: bool = True, retries: RetryCount | None = None
     ) -> dict[str, Any]:
         """
         Make the arguments for tenacity's ``Retrying``; a rate limit slows all threads that share the client.
@@ -92,7 +92,7 @@ class KieClient:
         """
 
         def before(state: RetryCallState) -> None:
-            self._pace.wait()
+            self._cooldown.wait()
             self.check_running()
 
         def repeats(state: RetryCallState) -> bool:
@@ -101,7 +101,9 @@ class KieClient:
             return bool(policy["retry"](state))
 
         most = self.settings.max_retries
-        policy = retry_policy(name, max_retries=most, repeatable=repeatable, retries=retries, pace=self._pace)
+        policy = retry_policy(
+            name, max_retries=most, repeatable=repeatable, retries=retries, cooldown=self._cooldown
+        )
         return policy | {"before": before, "retry": repeats, "sleep": self._stopped.wait}
 
     def stop(self) -> None:

@@ -24,7 +24,7 @@ _maintenance_backoff = wait_random_exponential(multiplier=15, min=5, max=RETRY_A
 
 
 @dataclass
-class Retries:
+class RetryCount:
     """
     Counts the retries of one piece of work.
 
@@ -34,7 +34,7 @@ class Retries:
     count: int = 0
 
 
-class Pace:
+class Cooldown:
     """
     What a rate limit imposes on all threads of a client: none sends before it is over.
 
@@ -66,8 +66,8 @@ def retry_policy(
     *,
     max_retries: int,
     repeatable: bool = True,
-    retries: Retries | None = None,
-    pace: Pace | None = None,
+    retries: RetryCount | None = None,
+    cooldown: Cooldown | None = None,
 ) -> dict[str, Any]:
     """
     Make the arguments for tenacity's ``Retrying`` and ``AsyncRetrying``.
@@ -76,7 +76,7 @@ def retry_policy(
     :param max_retries: How often it is repeated at the most.
     :param repeatable: False if sending it twice may cost money.
     :param retries: Counts the retries.
-    :param pace: Told of rate limits, so that they slow all threads that share it.
+    :param cooldown: Told of rate limits, so that they slow all threads that share it.
     :return: Keyword arguments.
     """
 
@@ -85,8 +85,8 @@ def retry_policy(
         wait = state.next_action.sleep if state.next_action else 0.0
         if retries is not None:
             retries.count += 1
-        if pace is not None and isinstance(error, KieRateLimitError):
-            pace.hold(wait)
+        if cooldown is not None and isinstance(error, KieRateLimitError):
+            cooldown.hold(wait)
         # A transfer that gets on has more tries than that.
         of = f" of {max_retries}" if state.attempt_number <= max_retries else ""
         log.warning("%s failed; retry %d%s in %.1f s: %s", name, state.attempt_number, of, wait, error)

@@ -23,7 +23,7 @@ from airflow_provider_kie.client.arguments import (
     clean_upload_path,
 )
 from airflow_provider_kie.client.errors import KieValidationError
-from airflow_provider_kie.client.retries import Retries
+from airflow_provider_kie.client.retries import RetryCount
 from airflow_provider_kie.client.transfer.download import (
     NOTHING_EXPECTED,
     SIGN,
@@ -97,7 +97,7 @@ class Upload:
 
     def run(self, session: Session) -> UploadedFile:
         """Upload it."""
-        started, retries = time.monotonic(), Retries()
+        started, retries = time.monotonic(), RetryCount()
         if not self.is_url:
             file = open_source(self.source, self.source_conn_id)
             sent = self._send(file, file.name, session, retries)
@@ -142,7 +142,7 @@ class Upload:
         served = life > WORTH_REUSING and is_served(session.client, earlier.download_url, earlier.file_size)
         return earlier if served else None
 
-    def _by_url(self, session: Session, retries: Retries) -> _Sent:
+    def _by_url(self, session: Session, retries: RetryCount) -> _Sent:
         url = str(self.source)
         name = self.file_name or unique_file_name(file_name_of(url))
         call = files.upload_url(clean_upload_path(self.upload_path), name, url)
@@ -158,7 +158,7 @@ class Upload:
                 code=error.code,
             ) from None
 
-    def _through_this_worker(self, session: Session, retries: Retries) -> _Sent:
+    def _through_this_worker(self, session: Session, retries: RetryCount) -> _Sent:
         url = str(self.source)
         if source := web_source(session.client, url, retries=retries):
             return self._send(source, source.name, session, retries)
@@ -170,7 +170,7 @@ class Upload:
                 raise ValueError(f"{self.shown} is empty; there is nothing to upload")
             return self._send(open_source(spool), file_name_of(url), session, retries)
 
-    def _send(self, file: FileSource, name: str, session: Session, retries: Retries) -> _Sent:
+    def _send(self, file: FileSource, name: str, session: Session, retries: RetryCount) -> _Sent:
         method = choose_method(self.method, size=file.size)
         upload = upload_base64 if method == "base64" else upload_stream
         path, name = clean_upload_path(self.upload_path), self.file_name or unique_file_name(name)
@@ -206,7 +206,7 @@ class Download:
 
     def run(self, session: Session) -> DownloadedFile:
         """Download it, unless there is nothing to do."""
-        started, retries = time.monotonic(), Retries()
+        started, retries = time.monotonic(), RetryCount()
         target = self._target()
         if self.if_exists != "overwrite" and (size := target.size()) is not None:
             if self.if_exists == "fail":

@@ -15,7 +15,7 @@ from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieError, KieTransferError, KieValidationError
 from airflow_provider_kie.client.http.bodies import Piece, encoding_of, pieces_of
-from airflow_provider_kie.client.retries import Retries
+from airflow_provider_kie.client.retries import RetryCount
 from airflow_provider_kie.client.transfer.heads import (
     PAGES,
     is_page_instead,
@@ -88,7 +88,7 @@ def download(
     *,
     signed: bool,
     expected: Expected = NOTHING_EXPECTED,
-    retries: Retries | None = None,
+    retries: RetryCount | None = None,
 ) -> Received:
     """
     Fetch a file.

@@ -19,7 +19,7 @@ from airflow_provider_kie.client.arguments import check_choice
 from airflow_provider_kie.client.call import FilePart, Readable
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieTransferError
-from airflow_provider_kie.client.retries import Retries
+from airflow_provider_kie.client.retries import RetryCount
 from airflow_provider_kie.client.transfer.hashing import Sha256
 from airflow_provider_kie.client.transfer.progress import Progress
 
@@ -91,7 +91,12 @@ def unique_file_name(name: str) -> str:
 
 
 def upload_stream(
-    client: KieClient, source: FileSource, upload_path: str, file_name: str, *, retries: Retries | None = None
+    client: KieClient,
+    source: FileSource,
+    upload_path: str,
+    file_name: str,
+    *,
+    retries: RetryCount | None = None,
 ) -> tuple[UploadReceipt, str]:
     """
     Upload a file as a stream; memory does not grow with it.
@@ -122,7 +127,12 @@ def upload_stream(
 
 
 def upload_base64(
-    client: KieClient, source: FileSource, upload_path: str, file_name: str, *, retries: Retries | None = None
+    client: KieClient,
+    source: FileSource,
+    upload_path: str,
+    file_name: str,
+    *,
+    retries: RetryCount | None = None,
 ) -> tuple[UploadReceipt, str]:
     """
     Upload a small file inside JSON.

@@ -22,7 +22,7 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
 )
 from airflow_provider_kie.client.http.bodies import Piece, encoding_of, pieces_of
-from airflow_provider_kie.client.retries import Retries
+from airflow_provider_kie.client.retries import RetryCount
 from airflow_provider_kie.client.transfer.heads import is_page_instead, length_of, mime_type_of
 from airflow_provider_kie.client.urls import file_name_of, without_query
 
@@ -57,7 +57,7 @@ class WebSource:
             yield _Body(self.url, pieces_of(response, self.size))
 
 
-def web_source(client: KieClient, url: str, *, retries: Retries | None = None) -> WebSource | None:
+def web_source(client: KieClient, url: str, *, retries: RetryCount | None = None) -> WebSource | None:
     """
     Look at a file on the web.
 
