@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextvars import ContextVar
 
 import httpx
 
@@ -13,6 +15,11 @@ MAX_BYTES = 100_000_000
 MAX_SECONDS = 30.0
 USER_AGENT = "kie-simulator"
 
+# The simulator stands for another machine, whose log nobody reads here; and a URL in it may be signed.
+_is_fetching: ContextVar[bool] = ContextVar("_is_fetching", default=False)
+for _name in ("httpx", "httpcore.http11"):
+    logging.getLogger(_name).addFilter(lambda _: not _is_fetching.get())
+
 
 async def fetch(url: str, incoming: Incoming) -> None:
     """
@@ -22,6 +29,7 @@ async def fetch(url: str, incoming: Incoming) -> None:
     :param incoming: where the bytes go.
     :raises Refused: with code 400 when the URL cannot be had in 30 s, with 413 when it has over 100 MB.
     """
+    fetching = _is_fetching.set(True)
     try:
         async with (
             asyncio.timeout(MAX_SECONDS),
@@ -38,3 +46,5 @@ async def fetch(url: str, incoming: Incoming) -> None:
         reason = str(error) or f"no answer in {MAX_SECONDS:g} seconds"
         # invented: these words, and the header of kie.ai's own client above.
         raise Refused(upload_error(400, f"Could not download the file from fileUrl: {reason}")) from error
+    finally:
+        _is_fetching.reset(fetching)

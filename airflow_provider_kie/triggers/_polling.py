@@ -69,7 +69,7 @@ def seconds_to_wait(interval: float, failures: int, retry_after: float | None = 
 
 def _ready_hook(kie_conn_id: str) -> KieHook:
     """Import and read certificates, for a thread: an event loop would stand still for 0.2 s."""
-    from airflow_provider_kie.client.client import ssl_context
+    from airflow_provider_kie.client.http.environment import ssl_context
     from airflow_provider_kie.hooks.kie import KieHook
 
     ssl_context()

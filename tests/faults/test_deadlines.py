@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kie.client import client as client_module
 from airflow_provider_kie.client.api import credits
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieCancelledError, KieConnectionError, KieError
 from airflow_provider_kie.client.http import requests as sending
+from airflow_provider_kie.client.http import session
 from airflow_provider_kie.hooks.kie import KieHook
 
 from .keeping import Drip, KeepingServer, Part, answer, chunked
@@ -53,7 +53,7 @@ def tls(request: pytest.FixtureRequest, certificate: Path, monkeypatch: pytest.M
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(client_module, "ssl_context", lambda: trusting)
+    monkeypatch.setattr(session, "ssl_context", lambda: trusting)
     return context
 
 
@@ -230,7 +230,7 @@ def test_the_bytes_of_a_file_have_all_the_time_they_take(tls: Any, trial: Trial)
     with KieHook().get_conn() as client:
         client.send(credits.get_credits())
         with client.open_file(f"{host.url}/a.bin") as response:
-            received = b"".join(response.iter_bytes())
+            received = b"".join(response.pieces(len(FILE)))
     if received != FILE or host.connections != 1:
         trial.lose("wrong byte", f"{len(received)} bytes over {host.connections} connections")
     trial.close()
@@ -335,7 +335,7 @@ def test_what_a_stopped_client_does_is_cancelled(
                 client.send(credits.get_credits())
             else:
                 with client.open_file(f"{host.url}/a.bin") as response:
-                    response.read()
+                    list(response.pieces(None))
 
         error = stopped_while(client, work, lambda: bool(host.requests))
         judge_stopped(trial, error, caplog)
@@ -354,7 +354,7 @@ def test_a_client_is_stopped_through_a_proxy_too(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(client_module, "ssl_context", lambda: trusting)
+    monkeypatch.setattr(session, "ssl_context", lambda: trusting)
     host = keeping(trial, [[10.0]] * 9, context)
     proxy = Proxy(host, *(TUNNEL,) * 9)
     trial.strangers.append(proxy)
@@ -409,7 +409,7 @@ def test_a_connection_that_comes_about_after_the_stop_sends_nothing(
     trial.connect(host.url, host.url, timeout=5.0)
     arrived, go_on = threading.Event(), threading.Event()
     with KieHook().get_conn() as client:
-        trace = client._connections.trace
+        trace = client._session._connections.trace
 
         def late(event: str, info: dict[str, Any]) -> None:
             if event == "connection.connect_tcp.complete":
@@ -417,7 +417,7 @@ def test_a_connection_that_comes_about_after_the_stop_sends_nothing(
                 go_on.wait(5)
             trace(event, info)
 
-        monkeypatch.setattr(client._connections, "trace", late)
+        monkeypatch.setattr(client._session._connections, "trace", late)
         with ThreadPoolExecutor(1) as pool:
             future = pool.submit(client.send, credits.get_credits())
             arrived.wait(5)

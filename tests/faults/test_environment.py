@@ -335,7 +335,7 @@ def test_a_netrc_is_not_read_and_cookies_are_not_kept(
             for _ in range(2):
                 client.send(credits.get_credits())
                 with client.open_file(f"{files.url}/a") as response:
-                    response.read()
+                    list(response.pieces(None))
 
     _, error = trial.play(ask_twice)
     trial.judge_ending(error, None)

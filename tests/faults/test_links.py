@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kie.client import client as client_module
 from airflow_provider_kie.client.errors import (
     KieAuthError,
     KieConnectionError,
@@ -26,6 +25,7 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
     KieValidationError,
 )
+from airflow_provider_kie.client.http import session
 
 from .server import BIG, FILE, HALF, OTHER, Reply, envelope, signs
 from .trial import Ending, Trial
@@ -369,9 +369,7 @@ def test_a_download_over_tls_arrives_whole_or_leaves_everything_as_it_was(
 ) -> None:
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(certificate)
-    monkeypatch.setattr(
-        client_module, "ssl_context", lambda: ssl.create_default_context(cafile=str(certificate))
-    )
+    monkeypatch.setattr(session, "ssl_context", lambda: ssl.create_default_context(cafile=str(certificate)))
     api = trial.host(trusted=True)
     files, other = trial.host(case.replies, tls=serving), trial.host(case.other)
     trial.words |= {"other": other.url}

@@ -27,11 +27,15 @@ LAYERS = [
     "client.retries",
     "client.api.credits",
     "client.api.files",
-    "client.http.bodies",
     "client.http.environment",
     "client.http.failures",
+    "client.http.deadlines",
+    "client.http.framing",
     "client.http.connections",
+    "client.http.redaction",
     "client.http.requests",
+    "client.http.responses",
+    "client.http.session",
     "client.client",
     "client.transfer.hashing",
     "client.transfer.progress",
@@ -114,6 +118,16 @@ def test_the_client_knows_nothing_of_airflow() -> None:
         f"import sys, {', '.join(modules)}; print([m for m in sys.modules if m.split('.')[0] == 'airflow'])"
     )
     assert run_python(code) == "[]"
+
+
+def test_httpx_stays_in_one_room() -> None:
+    rooms = {
+        ".".join(path.relative_to(PACKAGE).parts[:-1])
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import) and {"httpx", "httpcore", "h11"} & {name.name for name in node.names}
+    }
+    assert rooms == {"client.http", "simulator"}
 
 
 def test_the_package_itself_costs_nothing_to_import() -> None:

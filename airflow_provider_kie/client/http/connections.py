@@ -1,106 +1,25 @@
-"""The connections under a client: until when a call may use one, where its answer ends, and how all end."""
+"""The connections under a client: each step bounded, each answer cut at its end, all ended at once."""
 
 from __future__ import annotations
 
-import re
 import socket
 import threading
-import time
 import weakref
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import h11
-import httpx
-
-from airflow_provider_kie.client.errors import KieConnectionError
+from airflow_provider_kie.client.http.deadlines import current_deadline
+from airflow_provider_kie.client.http.framing import AnswerEnd
 
 if TYPE_CHECKING:
     import ssl
 
     import httpcore
+    import httpx
 
 # TLS sends no more at once; so each piece of a request has its share of the time that is left.
 _PIECE = 16 * 1024
-_PLAIN_HEAD = re.compile(rb"HTTP/1\.1 20[06] [^\r\n]*\r\n(?:[^\r\n]+\r\n)+\r\n")
-_FRAMED = re.compile(rb"(?i)\r\ntransfer-encoding[ \t]*:")
-_CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)")
-# Like httpcore's own parser, so that both give up at the same head.
-_LONGEST_HEAD = 100 * 1024
-
-
-class Deadline:
-    """
-    Until when an answer has to be there whole, however many bytes come in between.
-
-    It is kept to within a step over the connection. One step can last only through an https proxy that drips:
-    httpcore's TLS within TLS waits anew for each piece of a record.
-
-    :param seconds: How long it may take.
-    :param after_sending: Whether the time begins when the request has been sent, rather than now.
-    """
-
-    def __init__(self, seconds: float, *, after_sending: bool = False) -> None:
-        self.seconds = seconds
-        self.after_sending = after_sending
-        self.is_nearer = False
-        self._end = None if after_sending else time.monotonic() + seconds
-
-    def limit(self, timeout: float | None, *, sending: bool = False) -> float | None:
-        """
-        Say how long the next step over the connection may take.
-
-        :param timeout: Seconds that it may take anyhow.
-        :param sending: Whether it sends a part of the request.
-        :return: Seconds.
-        :raises httpx.ReadTimeout: None is left.
-        """
-        if sending and self.after_sending:
-            self._end, self.is_nearer = None, False
-            return timeout
-        if self._end is None:
-            self._end = time.monotonic() + self.seconds
-        left = self._end - time.monotonic()
-        self.is_nearer = timeout is None or left < timeout
-        if left <= 0:
-            raise httpx.ReadTimeout("there is no time left")
-        return left if timeout is None else min(left, timeout)
-
-
-_deadline: ContextVar[Deadline | None] = ContextVar("_deadline", default=None)
-
-
-@contextmanager
-def within(deadline: Deadline, name: str) -> Iterator[None]:
-    """
-    Bound what this thread does over connections meanwhile.
-
-    :param deadline: Until when.
-    :param name: What has to be done by then, for the message.
-    :raises KieConnectionError: It was not done by then.
-    """
-    token = _deadline.set(deadline)
-    try:
-        yield
-    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
-        if deadline.is_nearer:
-            raise out_of_time(name, deadline.seconds) from error
-        raise
-    finally:
-        _deadline.reset(token)
-
-
-def out_of_time(name: str, seconds: float) -> KieConnectionError:
-    """
-    Make the error of a call whose answer was not there whole in time.
-
-    :param name: What it is called.
-    :param seconds: How long it had.
-    :return: The error.
-    """
-    return KieConnectionError(f"{name}: no complete answer came within {seconds:.3g} s")
 
 
 class Connections:
@@ -176,7 +95,7 @@ async def closed_at_the_end(request: httpx.Request) -> AsyncIterator[None]:
 def _watch(stream: httpcore.NetworkStream) -> None:
     """Bound a connection's steps by the deadline of whoever uses it, and its answers by their ends."""
     read, write, start_tls = stream.read, stream.write, stream.start_tls
-    answer = _Answer()
+    answer = AnswerEnd()
 
     def timed_read(max_bytes: int, timeout: float | None = None) -> bytes:
         data = read(max_bytes, _limit(timeout))
@@ -186,7 +105,7 @@ def _watch(stream: httpcore.NetworkStream) -> None:
 
     def timed_write(buffer: bytes, timeout: float | None = None) -> None:
         answer.expect()
-        deadline = _deadline.get()
+        deadline = current_deadline()
         size = len(buffer) if deadline is None or deadline.after_sending else _PIECE
         for start in range(0, len(buffer), size or 1):
             write(buffer[start : start + size], _limit(timeout, sending=True))
@@ -203,59 +122,5 @@ def _watch(stream: httpcore.NetworkStream) -> None:
 
 
 def _limit(timeout: float | None, *, sending: bool = False) -> float | None:
-    deadline = _deadline.get()
+    deadline = current_deadline()
     return timeout if deadline is None else deadline.limit(timeout, sending=sending)
-
-
-class _Answer:
-    """Finds the end of an answer; httpcore keeps what comes with it in a parser that nobody can look into."""
-
-    def __init__(self) -> None:
-        self.expect()
-
-    def expect(self) -> None:
-        """Expect a new answer, because a request is being sent."""
-        self._parser: h11.Connection | None = None
-        self._missing: int | None = None
-
-    def surplus(self, data: bytes) -> int:
-        """Tell how many of the bytes that came last are beyond the end."""
-        if self._missing is None and self._parser is None:
-            self._missing = _plain_length(data)
-        if self._missing is not None:
-            self._missing -= len(data)
-            return max(0, -self._missing)
-        try:
-            return self._parse(data) if data else 0
-        except h11.RemoteProtocolError:
-            # httpcore will see it too.
-            return 0
-
-    def _parse(self, data: bytes) -> int:
-        if self._parser is None:
-            self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
-            self._parser.send(h11.Request(method="GET", target="/", headers=[("Host", "any")]))
-            self._parser.send(h11.EndOfMessage())
-        self._parser.receive_data(data)
-        while (event := self._parser.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
-            if isinstance(event, h11.Response):
-                self._missing = _length(event)
-            elif isinstance(event, h11.Data) and self._missing is not None:
-                # From the head on counting is enough, and takes no time.
-                self._missing -= len(event.data)
-        return len(self._parser.trailing_data[0]) if event is h11.PAUSED else 0
-
-
-def _plain_length(data: bytes) -> int | None:
-    """Give the length of head and body where a whole head shows it plainly, which spares a parser."""
-    head = _PLAIN_HEAD.match(data)
-    if head is None or _FRAMED.search(head[0]):
-        return None
-    lengths = _CONTENT_LENGTH.findall(head[0])
-    return head.end() + int(lengths[0]) if len(lengths) == 1 else None
-
-
-def _length(response: h11.Response) -> int | None:
-    headers = dict(response.headers)
-    length = None if b"transfer-encoding" in headers else headers.get(b"content-length")
-    return None if length is None else int(length)

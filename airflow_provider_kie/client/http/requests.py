@@ -1,8 +1,7 @@
-"""How httpx is used: the options of its clients, the request for a call, and what it may log."""
+"""How httpx is used: the options of its clients, the request for a call, and how long it may take."""
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,7 @@ import httpx
 
 from airflow_provider_kie import __version__
 from airflow_provider_kie.client.call import Call
-from airflow_provider_kie.client.http.connections import Deadline
+from airflow_provider_kie.client.http.deadlines import Deadline
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.urls import is_loopback
 
@@ -25,16 +24,23 @@ SLOW_LINE = 50_000
 GRACE = 1.0
 
 
-def client_options(settings: KieSettings, connections: int, context: ssl.SSLContext) -> dict[str, Any]:
+def client_options(
+    settings: KieSettings,
+    connections: int,
+    context: ssl.SSLContext,
+    transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
+) -> dict[str, Any]:
     """
     Say what all of httpx's clients are made with.
 
     :param settings: Which hosts, how patient.
     :param connections: How many connections are kept open.
     :param context: What checks certificates.
+    :param transport: What sends the requests instead of the network; None for the network.
     :return: Keyword arguments.
     """
     return {
+        "transport": transport,
         "limits": httpx.Limits(max_connections=None, max_keepalive_connections=connections),
         "headers": {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         "timeout": settings.timeout,
@@ -104,18 +110,3 @@ def _loopback_hosts(settings: KieSettings) -> set[str]:
     hosts = {urlsplit(url).hostname or "" for url in (settings.base_url, settings.upload_base_url)}
     hosts |= {"localhost", "127.0.0.1", "::1"}
     return {f"[{host}]" if ":" in host else host for host in hosts if is_loopback(host)}
-
-
-class _HideLinks(logging.Filter):
-    """Cuts URLs in httpx's log lines down to their hosts; drops httpcore's lines with response headers."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == "httpx" and isinstance(record.args, tuple):
-            record.args = tuple(
-                f"{arg.scheme}://{arg.host}/..." if isinstance(arg, httpx.URL) else arg for arg in record.args
-            )
-        return "receive_response_headers.complete" not in record.getMessage()
-
-
-for _name in ("httpx", "httpcore.http11", "httpcore.http2"):
-    logging.getLogger(_name).addFilter(_HideLinks())

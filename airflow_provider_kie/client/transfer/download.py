@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
-import httpx
 from tenacity import Retrying
 
 from airflow_provider_kie.client.api import files
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieError, KieTransferError, KieValidationError
-from airflow_provider_kie.client.http.bodies import Piece, encoding_of, pieces_of
+from airflow_provider_kie.client.http.responses import FileResponse, Piece
 from airflow_provider_kie.client.retries import RetryCount
 from airflow_provider_kie.client.transfer.heads import (
     PAGES,
@@ -189,13 +188,13 @@ class _Download:
         if self.link is None:
             self.link = signed_link(self.client.send_once, self.file_url)
         with self.client.open_file(self.link, self._range_headers()) as response:
-            for piece in pieces_of(response, self._accept(response)):
+            for piece in response.pieces(self._accept(response)):
                 self._append(piece)
         sha256 = self._check()
         verified = (
             self.total is not None
-            or "transfer-encoding" in response.headers
-            or encoding_of(response) is not None
+            or response.is_framed
+            or response.encoding is not None
             or self.expected != NOTHING_EXPECTED
         )
         return Received(self.sink.size, sha256, self.mime_type, verified)
@@ -241,11 +240,11 @@ class _Download:
             return {"Range": f"bytes={self.sink.size}-", "If-Range": self.etag}
         return {}
 
-    def _accept(self, response: httpx.Response) -> int | None:
+    def _accept(self, response: FileResponse) -> int | None:
         """Judge the head of a response; give how long the body is that can be appended to what is there."""
-        if response.status_code == 206:
+        if response.status == 206:
             length: int | None = self._accept_rest(response)
-        elif response.status_code == 200:
+        elif response.status == 200:
             length = self._accept_whole(response)
         else:
             raise self._refusal(response)
@@ -256,7 +255,7 @@ class _Download:
             self.sink.check_room(size)
         return length
 
-    def _accept_whole(self, response: httpx.Response) -> int | None:
+    def _accept_whole(self, response: FileResponse) -> int | None:
         mime_type = mime_type_of(response)
         instead_of_rest = self.sink.size and mime_type in PAGES and self.mime_type not in PAGES
         if instead_of_rest or is_page_instead(mime_type, file_name_of(self.file_url)):
@@ -264,13 +263,13 @@ class _Download:
             raise KieTransferError(f"download: a page ({mime_type}) came instead of the file")
         self._start_over()
         self.mime_type = mime_type
-        if encoding_of(response) is None:
+        if response.encoding is None:
             # Neither length nor ranges of packed bytes speak of what is written.
             self.etag = strong_etag_of(response)
             self.total = length_of(response)
         return self.total
 
-    def _accept_rest(self, response: httpx.Response) -> int:
+    def _accept_rest(self, response: FileResponse) -> int:
         span = span_of(response)
         # Some hosts know Range but not If-Range: without the tag, this may be of another version.
         if (
@@ -287,9 +286,9 @@ class _Download:
         self.total = span.total
         return span.length
 
-    def _refusal(self, response: httpx.Response) -> KieError:
-        if response.status_code in (403, 410) and self.signed:
+    def _refusal(self, response: FileResponse) -> KieError:
+        if response.status in (403, 410) and self.signed:
             self.link = None
-        elif response.status_code == 416:
+        elif response.status == 416:
             self._start_over()
         return refusal(response, signed=self.signed)

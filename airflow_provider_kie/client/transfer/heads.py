@@ -6,8 +6,6 @@ import mimetypes
 import re
 from dataclasses import dataclass
 
-import httpx
-
 from airflow_provider_kie.client.answers import retry_after
 from airflow_provider_kie.client.errors import (
     KieError,
@@ -16,7 +14,7 @@ from airflow_provider_kie.client.errors import (
     KieTransferError,
     KieUnavailableError,
 )
-from airflow_provider_kie.client.http.bodies import encoding_of
+from airflow_provider_kie.client.http.responses import FileResponse
 
 PAGES = frozenset({"text/html", "application/xhtml+xml"})
 
@@ -36,7 +34,7 @@ class Span:
     total: int
 
 
-def mime_type_of(response: httpx.Response) -> str | None:
+def mime_type_of(response: FileResponse) -> str | None:
     """
     Read the media type.
 
@@ -59,18 +57,18 @@ def is_page_instead(mime_type: str | None, file_name: str) -> bool:
     return mime_type in PAGES and named is not None and named not in PAGES
 
 
-def strong_etag_of(response: httpx.Response) -> str | None:
+def strong_etag_of(response: FileResponse) -> str | None:
     """
     Read the tag of this very version of the file.
 
     :param response: Response of a file host.
     :return: The ETag; None for a weak one, which other bytes may have too, and for what is none.
     """
-    etag: str = response.headers.get("etag", "")
+    etag = response.headers.get("etag", "")
     return etag if re.fullmatch(r'"[\x21\x23-\x7e]*"', etag) else None
 
 
-def length_of(response: httpx.Response) -> int | None:
+def length_of(response: FileResponse) -> int | None:
     """
     Read how long the body is.
 
@@ -86,7 +84,7 @@ def length_of(response: httpx.Response) -> int | None:
     return int(length)
 
 
-def span_of(response: httpx.Response) -> Span | None:
+def span_of(response: FileResponse) -> Span | None:
     """
     Read which part of the file a response with HTTP 206 carries.
 
@@ -95,7 +93,7 @@ def span_of(response: httpx.Response) -> Span | None:
     """
     told = response.headers.get("content-range", "")
     match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", told)
-    if match is None or encoding_of(response):
+    if match is None or response.encoding:
         return None
     start, last, total = (int(number) for number in match.groups())
     span = Span(start, last + 1 - start, total)
@@ -103,7 +101,7 @@ def span_of(response: httpx.Response) -> Span | None:
     return span if fits else None
 
 
-def refusal(response: httpx.Response, *, signed: bool) -> KieError:
+def refusal(response: FileResponse, *, signed: bool) -> KieError:
     """
     Say which error a response is.
 
@@ -111,7 +109,7 @@ def refusal(response: httpx.Response, *, signed: bool) -> KieError:
     :param signed: Whether it was asked through a signed link, which can expire.
     :return: The error.
     """
-    status = response.status_code
+    status = response.status
     said = f"download: the file host answered HTTP {status}"
     if status in (403, 410) and signed:
         return KieTransferError(f"{said}: the signed link has expired.", code=status, retry_after=0)

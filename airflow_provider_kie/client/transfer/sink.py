@@ -7,7 +7,7 @@ import io
 import os
 from typing import BinaryIO
 
-from airflow_provider_kie.client.http.bodies import Piece
+from airflow_provider_kie.client.http.responses import Piece
 from airflow_provider_kie.client.transfer.hashing import Sha256
 
 

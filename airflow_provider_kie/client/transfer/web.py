@@ -7,7 +7,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-import httpx
 from tenacity import Retrying
 
 from airflow_provider_kie.client.answers import retry_after
@@ -15,13 +14,12 @@ from airflow_provider_kie.client.call import Readable
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import (
     KieCancelledError,
-    KieConnectionError,
     KieError,
     KieSourceError,
     KieTransferError,
     KieUnavailableError,
 )
-from airflow_provider_kie.client.http.bodies import Piece, encoding_of, pieces_of
+from airflow_provider_kie.client.http.responses import FileResponse, Piece
 from airflow_provider_kie.client.retries import RetryCount
 from airflow_provider_kie.client.transfer.heads import is_page_instead, length_of, mime_type_of
 from airflow_provider_kie.client.urls import file_name_of, without_query
@@ -54,7 +52,7 @@ class WebSource:
                 raise KieTransferError(
                     f"{without_query(self.url)}: changed while it was being sent", transient=False
                 )
-            yield _Body(self.url, pieces_of(response, self.size))
+            yield _Body(response.pieces(self.size))
 
 
 def web_source(client: KieClient, url: str, *, retries: RetryCount | None = None) -> WebSource | None:
@@ -92,10 +90,10 @@ def is_served(client: KieClient, url: str, size: int) -> bool:
     """
     try:
         with client.open_file(url, {"Range": "bytes=0-0"}) as response:
-            if response.status_code == 206:
+            if response.status == 206:
                 total = response.headers.get("content-range", "").rpartition("/")[2]
                 return bool(total == str(size))
-            return response.status_code == 200 and _length_of(response) == size
+            return response.status == 200 and _length_of(response) == size
     except KieCancelledError:
         raise
     except KieError:
@@ -132,36 +130,35 @@ def bounded(file: BinaryIO, limit: int) -> BinaryIO:
     return cast("BinaryIO", _Bounded(file, limit))
 
 
-def _fetching(client: KieClient, url: str) -> Generator[httpx.Response, None, None]:
+def _fetching(client: KieClient, url: str) -> Generator[FileResponse, None, None]:
     # A generator of its own: what breaks in the upload that reads the response must not be taken for the
     # response's trouble, as it would if it passed through this ``with``.
     with client.open_file(url, name=f"fetching {without_query(url)}") as response:
-        if response.status_code != 200:
+        if response.status != 200:
             raise _refusal(response, without_query(url))
         if is_page_instead(mime_type_of(response), file_name_of(url)):
             raise KieTransferError(f"{without_query(url)}: a page of HTML came instead of the file")
         yield response
 
 
-def _refusal(response: httpx.Response, shown: str) -> KieError:
-    status = response.status_code
+def _refusal(response: FileResponse, shown: str) -> KieError:
+    status = response.status
     said = f"{shown}: its host answered this worker with HTTP {status}."
     if status >= 500 or status in (408, 425, 429):
         return KieUnavailableError(said, code=status, retry_after=retry_after(response.headers))
     return KieSourceError(said, code=status)
 
 
-def _length_of(response: httpx.Response) -> int | None:
+def _length_of(response: FileResponse) -> int | None:
     # A length beside either speaks of other bytes than those that arrive.
-    framed = "transfer-encoding" in response.headers or encoding_of(response)
+    framed = response.is_framed or response.encoding
     return None if framed else length_of(response)
 
 
 class _Body:
     """A body as a file that is read once, from its start to its end."""
 
-    def __init__(self, url: str, pieces: Iterator[Piece]) -> None:
-        self._url = url
+    def __init__(self, pieces: Iterator[Piece]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
 
@@ -171,10 +168,6 @@ class _Body:
                 self._rest = memoryview(next(self._pieces))
         except StopIteration:
             return b""
-        except (httpx.RequestError, httpx.StreamError) as error:
-            raise KieConnectionError(
-                f"{without_query(self._url)}: the connection broke: {type(error).__name__} {error}"
-            ) from error
         end = len(self._rest) if size < 0 else size
         piece, self._rest = bytes(self._rest[:end]), self._rest[end:]
         return piece

@@ -24,7 +24,7 @@ from airflow_provider_kie.client.answers import ANSWER_LIMIT
 from airflow_provider_kie.client.api import credits, files
 from airflow_provider_kie.client.api.credits import parse_credits
 from airflow_provider_kie.client.call import Call
-from airflow_provider_kie.client.client import MAX_REDIRECTS, AsyncKieClient, KieClient
+from airflow_provider_kie.client.client import AsyncKieClient, KieClient
 from airflow_provider_kie.client.errors import (
     KieAuthError,
     KieConnectionError,
@@ -41,6 +41,9 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
     KieValidationError,
 )
+from airflow_provider_kie.client.http import environment
+from airflow_provider_kie.client.http.responses import FileResponse
+from airflow_provider_kie.client.http.session import MAX_REDIRECTS
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.simulator import KieSimulator
 
@@ -64,21 +67,13 @@ def send_sync(settings: KieSettings, call: Call[Any], handler: Handler | None = 
 
 
 def client_with(settings: KieSettings, handler: Handler | None) -> KieClient:
-    client = KieClient(settings)
-    if handler:
-        headers = client._http.headers
-        client._http.close()
-        client._http = httpx.Client(transport=httpx.MockTransport(handler), headers=headers)
-    return client
+    return KieClient(settings, transport=httpx.MockTransport(handler) if handler else None)
 
 
 def send_async(settings: KieSettings, call: Call[Any], handler: Handler | None = None) -> Any:
     async def run() -> Any:
-        async with AsyncKieClient(settings) as client:
-            if handler:
-                headers = client._http.headers
-                await client._http.aclose()
-                client._http = httpx.AsyncClient(transport=httpx.MockTransport(handler), headers=headers)
+        transport = httpx.MockTransport(handler) if handler else None
+        async with AsyncKieClient(settings, transport=transport) as client:
             return await client.send(call)
 
     return asyncio.run(run())
@@ -89,6 +84,19 @@ def send(request: pytest.FixtureRequest) -> Send:
     """Send a call with a client of its own, once for each kind of client."""
     function: Send = request.param
     return function
+
+
+class Body(httpx.SyncByteStream):
+    """A body that notes what is done with it."""
+
+    is_read = is_closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.is_read = True
+        yield b"bytes"
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 @dataclass
@@ -163,12 +171,16 @@ def closed_port() -> int:
         return port
 
 
+def body_of(response: FileResponse) -> bytes:
+    return b"".join(response.pieces(None))
+
+
 def refusal(client: KieClient, url: str) -> KieError:
     """Read a file that cannot be read, close the client and give the error."""
 
     def read() -> None:
         with client, client.open_file(url) as response:
-            response.read()
+            body_of(response)
 
     with pytest.raises(KieError) as caught:
         read()
@@ -376,7 +388,7 @@ def test_a_file_host_does_not_get_the_key_nor_does_where_it_redirects_to() -> No
             KieClient(settings_of(host.url, api_key=key)) as client,
             client.open_file(f"{host.url}/a", {"Range": "bytes=2-"}) as response,
         ):
-            assert response.read() == b"bytes"
+            assert body_of(response) == b"bytes"
         for request in (*host.requests, *other.requests):
             text = request.decode().lower()
             assert "authorization" not in text
@@ -390,17 +402,18 @@ def test_a_call_and_a_file_on_the_same_host_and_client_do_not_share_the_key() ->
     with serve(wire(CREDITS), wire(b"bytes")) as host, KieClient(settings_of(host.url)) as client:
         client.send(credits.get_credits())
         with client.open_file(f"{host.url}/a") as response:
-            response.read()
+            body_of(response)
         assert [b"Bearer a-key" in request for request in host.requests] == [True, False]
 
 
 @pytest.mark.parametrize("status", [200, 206, 304, 403, 404, 500])
 def test_the_status_of_a_file_is_not_judged_and_its_body_is_unread(status: int) -> None:
-    with client_with(settings_of(), lambda _: httpx.Response(status, content=iter([b"bytes"]))) as client:
+    body = Body()
+    with client_with(settings_of(), lambda _: httpx.Response(status, stream=body)) as client:
         with client.open_file("https://h/a") as response:
-            assert (response.status_code, response.is_stream_consumed) == (status, False)
-            assert b"".join(response.iter_bytes()) == b"bytes"
-        assert response.is_closed
+            assert (response.status, body.is_read) == (status, False)
+            assert body_of(response) == b"bytes"
+        assert body.is_closed
 
 
 @pytest.mark.parametrize("redirects", [MAX_REDIRECTS, MAX_REDIRECTS + 1])
@@ -410,7 +423,7 @@ def test_redirects_are_followed_up_to_a_limit(redirects: int) -> None:
     with client_with(settings_of(), lambda _: answers.pop(0)) as client:
         if redirects <= MAX_REDIRECTS:
             with client.open_file("https://h/a") as response:
-                assert response.read() == b"bytes"
+                assert body_of(response) == b"bytes"
         else:
             error = refusal(client, "https://h/a")
             assert isinstance(error, KieTransferError)
@@ -479,40 +492,51 @@ def test_a_file_host_that_falls_silent_is_a_connection_error() -> None:
 
 
 def test_what_the_reader_of_a_file_raises_goes_through_unchanged() -> None:
-    error = OSError("disk full")
-    client = client_with(settings_of(), lambda _: httpx.Response(200, content=iter([b"bytes"])))
-    with (
-        client,
-        pytest.raises(OSError, match="disk full") as caught,
-        client.open_file("https://h/a") as response,
-    ):
+    error, body = OSError("disk full"), Body()
+    client = client_with(settings_of(), lambda _: httpx.Response(200, stream=body))
+    with client, pytest.raises(OSError, match="disk full") as caught, client.open_file("https://h/a"):
         raise error
     assert caught.value is error
-    assert response.is_closed
+    assert body.is_closed
 
 
-def test_a_client_is_closed_at_the_end_of_its_block() -> None:
-    with KieClient(settings_of()) as client:
-        pass
-    assert client._http.is_closed
+class ClosingTransport(httpx.MockTransport):
+    """Notes that it was closed."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    async def aclose(self) -> None:
+        self.is_closed = True
 
 
-async def test_an_async_client_is_closed_at_the_end_of_its_block() -> None:
-    async with AsyncKieClient(settings_of()) as client:
-        pass
-    assert client._http.is_closed
+async def test_a_client_closes_its_connections_at_the_end_of_its_block() -> None:
+    transports = [ClosingTransport(lambda _: httpx.Response(200)) for _ in range(2)]
+    with KieClient(settings_of(), transport=transports[0]):
+        async with AsyncKieClient(settings_of(), transport=transports[1]):
+            assert [transport.is_closed for transport in transports] == [False, False]
+        assert [transport.is_closed for transport in transports] == [False, True]
+    assert [transport.is_closed for transport in transports] == [True, True]
 
 
-def test_clients_share_one_ssl_context() -> None:
-    contexts = []
+async def test_clients_share_one_ssl_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ssl.SSLContext] = []
+
+    def make() -> ssl.SSLContext:
+        made.append(ssl.create_default_context())
+        return made[-1]
+
+    monkeypatch.setattr(httpx, "create_ssl_context", make)
+    environment.ssl_context.cache_clear()
     for _ in range(2):
-        with KieClient(settings_of()) as client:
-            transport = client._http._transport
-            assert isinstance(transport, httpx.HTTPTransport)
-            contexts.append(transport._pool._ssl_context)
-    assert isinstance(contexts[0], ssl.SSLContext)
-    assert contexts[0] is contexts[1]
-    assert contexts[0].verify_mode is ssl.CERT_REQUIRED
+        with KieClient(settings_of()):
+            pass
+        async with AsyncKieClient(settings_of()):
+            pass
+    environment.ssl_context.cache_clear()
+    assert [context.verify_mode for context in made] == [ssl.CERT_REQUIRED]
 
 
 def test_a_client_can_be_shared_between_threads(kie_simulator: KieSimulator) -> None:
@@ -571,6 +595,16 @@ def test_a_key_that_an_answer_echoes_is_not_shown(send: Send, caplog: pytest.Log
     assert key not in caplog.text
 
 
+async def test_the_log_of_other_providers_requests_is_left_alone(log: pytest.LogCaptureFixture) -> None:
+    with serve(wire(CREDITS), wire(b"bytes")) as host, KieClient(settings_of(host.url)) as client:
+        client.send(credits.get_credits())
+        httpx.get(f"{host.url}/of/another?page=2")
+    shown = [record.getMessage() for record in log.records if record.name == "httpx"]
+    assert [f"{host.url}/of/another?page=2" in line for line in shown] == [False, True]
+    heads = [line for line in log.messages if "receive_response_headers.complete" in line]
+    assert len(heads) == 1
+
+
 @pytest.mark.parametrize("quoting", ["", "'", "''"])
 def test_a_signed_link_is_in_no_log_not_even_of_the_libraries(
     quoting: str, log: pytest.LogCaptureFixture
@@ -579,7 +613,7 @@ def test_a_signed_link_is_in_no_log_not_even_of_the_libraries(
         link = f"{host.url}/file?by={quoting}me&X-Amz-Signature=s3cret"
         host.answers += [wire(status="302 Found", Location=link), wire(b"bytes"), b""]
         with client.open_file(f"{host.url}{SIGNED}") as response:
-            response.read()
+            body_of(response)
         error = refusal(client, link)
     assert {record.name for record in log.records} >= {"httpx", "httpcore.http11"}
     assert "HTTP Request: GET" in log.text

@@ -16,10 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_kie.client import client
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieConnectionError, KieError
-from airflow_provider_kie.client.http import bodies
+from airflow_provider_kie.client.http import responses, session
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.transfer.download import Received, download
 
@@ -104,7 +103,7 @@ def tls(request: pytest.FixtureRequest, certificate: Path, monkeypatch: pytest.M
     if request.param == "http":
         return None
     trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(client, "ssl_context", lambda: trusting)
+    monkeypatch.setattr(session, "ssl_context", lambda: trusting)
     return certificate
 
 
@@ -112,13 +111,13 @@ def tls(request: pytest.FixtureRequest, certificate: Path, monkeypatch: pytest.M
 def used(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The lengths of the bodies that came off the socket."""
     lengths: list[int] = []
-    real = bodies._from_socket
+    real = responses._from_socket
 
     def counting(response: httpx.Response, connection: socket.socket, length: int) -> Any:
         lengths.append(length)
         return real(response, connection, length)
 
-    monkeypatch.setattr(bodies, "_from_socket", counting)
+    monkeypatch.setattr(responses, "_from_socket", counting)
     return lengths
 
 
@@ -180,7 +179,7 @@ def test_small_bodies_and_those_of_unknown_length_are_left_to_httpx(
     length: int | None, used: list[int]
 ) -> None:
     response = httpx.Response(200, content=b"x" * 100)
-    assert b"".join(bytes(piece) for piece in bodies.pieces_of(response, length)) == b"x" * 100
+    assert b"".join(responses.FileResponse(response, "any").pieces(length)) == b"x" * 100
     assert used == []
 
 
@@ -206,8 +205,8 @@ def test_what_is_no_plain_socket_is_left_to_httpx(used: list[int]) -> None:
         ):
             extensions = {"network_stream": stream, "http_version": b"HTTP/1.1"} if stream else {}
             response = httpx.Response(200, content=b"x", request=request, extensions=extensions)
-            assert bodies._socket_of(response) is None
+            assert responses._socket_of(response) is None
         for headers, version in (({"Transfer-Encoding": "chunked"}, b"HTTP/1.1"), ({}, b"HTTP/2")):
             extensions = {"network_stream": Stream(socket=plain), "http_version": version}
             response = httpx.Response(200, headers=headers, request=request, extensions=extensions)
-            assert bodies._socket_of(response) is None
+            assert responses._socket_of(response) is None

@@ -1,4 +1,4 @@
-"""The bytes of a response's body: off the socket where that is safe, unpacked where they came packed."""
+"""A file host's response: its head as it came, its body off the socket where that is safe."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import cycle
 
 import httpx
 
 from airflow_provider_kie.client.errors import KieConnectionError, KieTransferError, quote
+from airflow_provider_kie.client.http.failures import connection_errors
 
 # From here on the time that the HTTP library takes for each piece counts; before, its kept connection does.
 _SOCKET_FROM = 8 * 1024 * 1024
@@ -21,40 +22,60 @@ _PIECE_SECONDS = 1.0
 Piece = bytes | memoryview
 
 
-def encoding_of(response: httpx.Response) -> str | None:
+class FileResponse:
     """
-    Tell whether a body came packed, though plain bytes were asked for.
+    An open response of a file host; its status is not judged, and its body is read once.
 
-    :param response: Response of a file host.
-    :return: ``gzip`` or None; values that name no packing, which some stores keep as metadata, do not count.
-    :raises KieTransferError: It is packed in a way that cannot be unpacked.
+    :param response: httpx's, with its body unread.
+    :param name: What this is called in errors.
     """
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        return "gzip"
-    if encoding in ("br", "zstd", "compress", "x-compress") or "," in encoding:
-        raise KieTransferError(
-            f"download: the bytes come packed as {quote(encoding)}, which was not asked for", transient=False
-        )
-    return None
 
+    def __init__(self, response: httpx.Response, name: str) -> None:
+        self._response = response
+        self._name = name
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
 
-def pieces_of(response: httpx.Response, length: int | None) -> Iterator[Piece]:
-    """
-    Give a body piece by piece.
+    @property
+    def is_framed(self) -> bool:
+        """Whether the body marks its own end, as chunks do; then no length beside it counts."""
+        return "transfer-encoding" in self.headers
 
-    :param response: Open response with its body unread.
-    :param length: Bytes that the body has to have, if known.
-    :return: Pieces; each stays as it is until the one after the next is asked for.
-    :raises KieConnectionError: The connection broke, or no byte came in time.
-    :raises KieTransferError: A packed body ends too early or is broken.
-    """
-    if encoding_of(response):
-        yield from _unpacked(response)
-    elif length is not None and length >= _SOCKET_FROM and (connection := _socket_of(response)):
-        yield from _from_socket(response, connection, length)
-    else:
-        yield from _gathered(response)
+    @property
+    def encoding(self) -> str | None:
+        """
+        How the body is packed, though plain bytes were asked for.
+
+        ``gzip`` or None; values that name no packing, which some stores keep as metadata, do not count.
+
+        :raises KieTransferError: It is packed in a way that cannot be unpacked.
+        """
+        encoding = self.headers.get("content-encoding", "").strip().lower()
+        if encoding in ("gzip", "x-gzip", "deflate"):
+            return "gzip"
+        if encoding in ("br", "zstd", "compress", "x-compress") or "," in encoding:
+            raise KieTransferError(
+                f"download: the bytes come packed as {quote(encoding)}, which was not asked for",
+                transient=False,
+            )
+        return None
+
+    def pieces(self, length: int | None) -> Iterator[Piece]:
+        """
+        Read the body piece by piece.
+
+        :param length: Bytes that the body has to have, if known.
+        :return: Pieces; each stays as it is until the one after the next is asked for.
+        :raises KieConnectionError: The connection broke, or no byte came in time.
+        :raises KieTransferError: A packed body ends too early or is broken.
+        """
+        with connection_errors(self._name):
+            if self.encoding:
+                yield from _unpacked(self._response)
+            elif length is not None and length >= _SOCKET_FROM and (connection := _socket_of(self._response)):
+                yield from _from_socket(self._response, connection, length)
+            else:
+                yield from _gathered(self._response)
 
 
 def _gathered(response: httpx.Response) -> Iterator[bytes]:

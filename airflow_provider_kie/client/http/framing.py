@@ -1,0 +1,63 @@
+"""Where an answer ends on its connection."""
+
+from __future__ import annotations
+
+import re
+
+import h11
+
+_PLAIN_HEAD = re.compile(rb"HTTP/1\.1 20[06] [^\r\n]*\r\n(?:[^\r\n]+\r\n)+\r\n")
+_FRAMED = re.compile(rb"(?i)\r\ntransfer-encoding[ \t]*:")
+_CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)")
+# Like httpcore's own parser, so that both give up at the same head.
+_LONGEST_HEAD = 100 * 1024
+
+
+class AnswerEnd:
+    """Finds the end of an answer; httpcore keeps what comes with it in a parser that nobody can look into."""
+
+    def __init__(self) -> None:
+        self.expect()
+
+    def expect(self) -> None:
+        """Expect a new answer, because a request is being sent."""
+        self._missing: int | None = None
+        self._parser: h11.Connection | None = None
+
+    def surplus(self, data: bytes) -> int:
+        """
+        Tell how many of the bytes that came last are beyond the end.
+
+        :param data: What was read from the connection.
+        :return: Bytes at its end that do not belong to the answer.
+        """
+        if self._missing is None and self._parser is None:
+            # As a rule the whole head comes first and says it plainly; then counting is enough.
+            self._missing = _length_of_plain(data)
+        if self._missing is not None:
+            self._missing -= len(data)
+            return max(0, -self._missing)
+        try:
+            return self._parse(data) if data else 0
+        except h11.RemoteProtocolError:
+            # httpcore will see it too.
+            return 0
+
+    def _parse(self, data: bytes) -> int:
+        if self._parser is None:
+            self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
+            self._parser.send(h11.Request(method="GET", target="/", headers=[("Host", "any")]))
+            self._parser.send(h11.EndOfMessage())
+        self._parser.receive_data(data)
+        while (event := self._parser.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
+            pass
+        return len(self._parser.trailing_data[0]) if event is h11.PAUSED else 0
+
+
+def _length_of_plain(data: bytes) -> int | None:
+    """Give the length of head and body where a complete head shows it plainly."""
+    head = _PLAIN_HEAD.match(data)
+    if head is None or _FRAMED.search(head[0]):
+        return None
+    lengths = _CONTENT_LENGTH.findall(head[0])
+    return head.end() + int(lengths[0]) if len(lengths) == 1 else None

@@ -1,0 +1,204 @@
+"""One exchange over HTTP, sync and async: a call's answer, or an open file; alone makes httpx clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, closing, contextmanager
+from typing import Any, NamedTuple
+
+import httpx
+
+from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, unpack
+from airflow_provider_kie.client.call import Call
+from airflow_provider_kie.client.errors import KieResponseError, KieTransferError
+from airflow_provider_kie.client.http.connections import Connections, closed_at_the_end
+from airflow_provider_kie.client.http.deadlines import out_of_time, within
+from airflow_provider_kie.client.http.environment import proxy_errors, ssl_context
+from airflow_provider_kie.client.http.failures import connection_errors, proxy_refusal
+from airflow_provider_kie.client.http.redaction import redacted
+from airflow_provider_kie.client.http.requests import (
+    client_options,
+    deadline_for,
+    deadline_for_head,
+    request_for,
+)
+from airflow_provider_kie.client.http.responses import FileResponse
+from airflow_provider_kie.client.settings import KieSettings
+
+MAX_REDIRECTS = 5
+
+
+class Answer(NamedTuple):
+    """
+    An answer as it came, unpacked.
+
+    :param status: HTTP status.
+    :param headers: Response headers; names in any case.
+    :param body: The whole body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpSession:
+    """
+    Exchanges over one pool of connections; safe to share between threads.
+
+    :param settings: Which hosts, how patient.
+    :param connections: How many connections are kept open.
+    :param transport: What sends the requests instead of the network, in tests for example.
+    """
+
+    def __init__(
+        self, settings: KieSettings, *, connections: int, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._settings = settings
+        options = client_options(settings, connections, ssl_context(), transport)
+        with proxy_errors():
+            self._http = httpx.Client(**options)
+        self._connections = Connections()
+        self.stopped = self._connections.stopped
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._http.is_closed
+
+    def fetch(self, call: Call[Any]) -> Answer:
+        """
+        Send a call a single time.
+
+        :param call: What to send.
+        :return: The answer, whatever it says.
+        :raises KieConnectionError: None came, or not in time.
+        :raises KieResponseError: It is larger than any of kie.ai's, or its packed bytes are broken.
+        """
+        with (
+            connection_errors(call.name),
+            request_for(call, self._settings, self._http) as request,
+            within(deadline_for(call, self._settings, request), call.name),
+        ):
+            with closing(self._send(request)) as response:
+                packed, body = is_packed(call, response.headers), bytearray()
+                for piece in response.iter_raw() if packed else response.iter_bytes():
+                    body += piece
+                    _check_length(call, body)
+            return _answer(call, response, body)
+
+    @contextmanager
+    def open_file(
+        self, file_url: str, headers: Mapping[str, str] | None, name: str
+    ) -> Iterator[FileResponse]:
+        """
+        Open a file on a file host; the key is not sent there, nor anywhere it redirects to.
+
+        :param file_url: URL.
+        :param headers: Request headers.
+        :param name: What this is called in errors.
+        :return: A context manager that gives the response with its body unread.
+        :raises KieConnectionError: The host cannot be reached.
+        :raises KieTransferError: It redirects from https to http, or too often.
+        """
+        with connection_errors(name):
+            response = self._follow(self._http.build_request("GET", file_url, headers=headers), name)
+        with closing(response):
+            yield FileResponse(response, name)
+
+    def _follow(self, request: httpx.Request, name: str) -> httpx.Response:
+        for _ in range(MAX_REDIRECTS + 1):
+            with within(deadline_for_head(self._settings), name):
+                response = self._send(request)
+            if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+                response.close()
+                raise proxy_refusal(name, f"{response.status_code} {response.reason_phrase}")
+            if response.next_request is None:
+                return response
+            response.close()
+            _check_redirect(request.url, response.next_request.url, name)
+            request = response.next_request
+        raise KieTransferError(f"{name}: redirected more than {MAX_REDIRECTS} times", transient=False)
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        request.extensions["trace"] = self._connections.trace
+        with redacted():
+            return self._http.send(request, stream=True)
+
+    def stop(self) -> None:
+        """End all that goes on, and what begins from now on; not for signal handlers."""
+        self._connections.stop()
+
+    def leave_to_parent(self) -> None:
+        """Let go, in a child process, of the connections that its parent goes on using."""
+        self._connections.leave_to_parent()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+
+class AsyncHttpSession:
+    """
+    :class:`HttpSession` for an event loop, without files.
+
+    :param settings: Which hosts, how patient.
+    :param transport: What sends the requests instead of the network, in tests for example.
+    """
+
+    def __init__(self, settings: KieSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._settings = settings
+        # A connection that is not kept brings no bytes that belong to no answer.
+        options = client_options(settings, 0, ssl_context(), transport)
+        with proxy_errors():
+            self._http = httpx.AsyncClient(**options)
+
+    async def fetch(self, call: Call[Any]) -> Answer:
+        """
+        Send a call a single time.
+
+        :param call: What to send; one without a file.
+        :return: The answer, whatever it says.
+        :raises KieConnectionError: None came, or not in time.
+        :raises KieResponseError: It is larger than any of kie.ai's, or its packed bytes are broken.
+        """
+        with connection_errors(call.name), request_for(call, self._settings, self._http) as request:
+            seconds = deadline_for(call, self._settings, request).seconds
+            try:
+                async with (
+                    asyncio.timeout(seconds),
+                    closed_at_the_end(request),
+                    aclosing(await self._send(request)) as response,
+                ):
+                    packed, body = is_packed(call, response.headers), bytearray()
+                    async for piece in response.aiter_raw() if packed else response.aiter_bytes():
+                        body += piece
+                        _check_length(call, body)
+            except TimeoutError as error:
+                raise out_of_time(call.name, seconds) from error
+        return _answer(call, response, body)
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        with redacted():
+            return await self._http.send(request, stream=True)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+def _answer(call: Call[Any], response: httpx.Response, body: bytearray) -> Answer:
+    return Answer(response.status_code, response.headers, unpack(call, response.headers, bytes(body)))
+
+
+def _check_length(call: Call[Any], body: bytearray) -> None:
+    if len(body) > ANSWER_LIMIT:
+        raise KieResponseError(f"{call.name}: the answer is larger than {ANSWER_LIMIT} bytes")
+
+
+def _check_redirect(source: httpx.URL, target: httpx.URL, name: str) -> None:
+    if source.scheme == "https" and target.scheme != "https":
+        raise KieTransferError(f"{name}: redirected from https to http", transient=False)
+    if target.userinfo:
+        raise KieTransferError(f"{name}: redirected to a URL with credentials", transient=False)
