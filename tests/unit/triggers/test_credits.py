@@ -130,7 +130,7 @@ def test_what_takes_long_at_the_first_poll_is_not_done_on_the_event_loop(kie_sim
     code = """if True:
         import asyncio, contextlib, sys, threading
         import httpx
-        from airflow_provider_kie.triggers._polling import balances
+        from airflow_provider_kie.triggers.credits import KieCreditsTrigger
 
         seen = {}
         create = httpx.create_ssl_context
@@ -144,7 +144,8 @@ def test_what_takes_long_at_the_first_poll_is_not_done_on_the_event_loop(kie_sim
                 seen["hook"] = threading.current_thread()
 
         async def main():
-            async with contextlib.aclosing(balances("kie_default", 60)) as stream:
+            arguments = {"kie_conn_id": "kie_default", "poke_interval": 60}
+            async with contextlib.aclosing(KieCreditsTrigger.open_shared_stream(arguments)) as stream:
                 return await anext(stream)
 
         httpx.create_ssl_context = create_ssl_context
@@ -189,7 +190,7 @@ async def test_a_cancellation_that_is_lost_on_the_way_ends_the_poll_all_the_same
             await asyncio.sleep(0.02)
         return 1.0
 
-    monkeypatch.setattr("airflow_provider_kie.triggers._polling._ask", deaf)
+    monkeypatch.setattr("airflow_provider_kie.triggers.credits.ask_for_balance", deaf)
 
     async def wait() -> Any:
         return await anext(trigger(poke_interval=0.0).run())
@@ -268,7 +269,7 @@ class Memory:
 
     def seen(self) -> Any:
         """What the watcher keeps, without its time."""
-        kept = dict(self.kept[watcher()._memory_key])
+        kept = dict(self.kept[watcher()._store_key])
         assert abs(kept.pop("time") - time.time()) < 60
         return kept
 
@@ -327,7 +328,7 @@ async def test_watchers_of_one_asset_remember_for_themselves() -> None:
 
 @pytest.mark.parametrize("kept", [None, 7, "yes", {}, {"balance": "60", "armed": True}, {"balance": 60}])
 async def test_a_memory_that_says_nothing_useful_is_begun_anew(kept: Any) -> None:
-    memory = Memory(**{watcher()._memory_key: kept})
+    memory = Memory(**{watcher()._store_key: kept})
     assert await events_of(watcher(memory=memory), 40.0) == []
     assert memory.seen() == {"balance": 40.0, "armed": False}
 
@@ -356,7 +357,7 @@ DAY = 24 * 3600
 )
 async def test_a_memory_has_an_age(then: Any, told: bool) -> None:
     """It counts for a day, by whichever clock; one of the first version, which says no time, does not."""
-    memory = Memory(**{watcher()._memory_key: {"balance": 60.0, "armed": True} | then})
+    memory = Memory(**{watcher()._store_key: {"balance": 60.0, "armed": True} | then})
     assert bool(await events_of(watcher(memory=memory), 40.0)) is told
     assert memory.seen() == {"balance": 40.0, "armed": False}
 
@@ -376,7 +377,7 @@ async def test_a_balance_that_stays_keeps_its_memory_young(monkeypatch: pytest.M
     memory, times = Memory(), []
 
     def look() -> None:
-        times.append(memory.kept[watcher()._memory_key]["time"])
+        times.append(memory.kept[watcher()._store_key]["time"])
 
     def time_passes() -> None:
         monkeypatch.setattr(_memory, "REFRESHED_AFTER", 0.0)
@@ -392,7 +393,7 @@ async def test_a_clock_that_goes_back_stops_no_memory(monkeypatch: pytest.Monkey
     await events_of(watcher(memory=memory), 60.0)
     monkeypatch.setattr("airflow_provider_kie.triggers._memory.time.time", lambda: NOW - 3 * 3600)
     assert len(await events_of(watcher(memory=memory), 40.0, 60.0, 40.0)) == 2
-    assert memory.kept[watcher()._memory_key]["time"] == NOW - 3 * 3600
+    assert memory.kept[watcher()._store_key]["time"] == NOW - 3 * 3600
 
 
 async def test_an_event_that_airflow_may_not_have_stored_yet_is_told_again_after_a_restart(
