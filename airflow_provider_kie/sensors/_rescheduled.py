@@ -39,8 +39,8 @@ class RescheduledFailures:
         except Exception as error:
             log.warning("Airflow cannot tell how the last poll ended; waiting goes on: %s", error)
             return ConsecutiveFailures()
-        # A retry and a clear raise the number of the try. A poll that saves nothing leaves a gap in the numbers,
-        # so the end of a row need not be saved.
+        # A retry and a clear raise the number of the try. A poll that saves nothing leaves a gap in the
+        # numbers of the polls, and so ends the row.
         last = (self._state.try_number, self._state.poll_number - 1)
         match saved:
             case {"try": number, "poll": poll, "limit": int(limit), "count": int(count)}:
