@@ -109,6 +109,7 @@ class KieCreditsSensor(BaseSensorOperator):
 
     def _decide(self, goal: CreditsGoal, poll: float | KieError, context: Context) -> Decision:
         """Decide what a poll means, log it, and remember its failure for the next one."""
+        # A balance ends any row of failures, so the store need not be asked then.
         if self.reschedule and not self.deferrable and not isinstance(poll, float):
             from airflow_provider_kie.sensors._rescheduled import RescheduledFailures
 
