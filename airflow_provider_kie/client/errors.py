@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any, Self
 
 QUOTE_LIMIT = 300
 _LISTED = 20
@@ -51,6 +52,10 @@ class KieError(Exception):
     """
 
     transient: bool = False
+    permanent: bool = False
+    """Whether no later try of the task helps either, unless the error is transient."""
+    lookup_failed: bool = False
+    """Whether it was Airflow that could not look up the connection."""
     hint: str = ""
 
     def __init__(
@@ -73,9 +78,34 @@ class KieError(Exception):
         message = super().__str__()
         return f"{message} {self.hint}" if self.hint else message
 
+    @property
+    def airflow_may_retry(self) -> bool:
+        """Whether a later try of the task may succeed."""
+        return self.transient or not self.permanent
+
+    def saying(self, message: str) -> Self:
+        """
+        Change the message and nothing else: code, wait, origin and traceback stay.
+
+        :param message: What happened, without the hint.
+        :return: This error, to be raised again.
+        """
+        self.args = (message,)
+        return self
+
+    def to_event(self) -> dict[str, Any]:
+        """
+        Convert to what an event can carry.
+
+        :return: Class, message and code, JSON-safe; :func:`error_from_event` reads it.
+        """
+        return {"error": type(self).__name__, "message": self.args[0], "code": self.code}
+
 
 class KieConfigError(KieError, ValueError):
     """A field of the connection, or a variable of the environment, is unusable; nothing was sent."""
+
+    permanent = True
 
 
 class KieConnectionNotFoundError(KieConfigError):
@@ -86,28 +116,34 @@ class KieConnectionNotFoundError(KieConfigError):
     """
 
     transient = True
+    lookup_failed = True
 
 
 class KieAuthError(KieError):
     """kie.ai refused the key."""
 
+    permanent = True
     hint = "Check the API key: it is the password of the Airflow connection; keys are made at kie.ai/api-key."
 
 
 class KieInsufficientCreditsError(KieError):
     """The account has too few credits."""
 
+    permanent = True
     hint = "Top up the account at kie.ai, or wait for the balance with KieCreditsSensor."
 
 
 class KieQuotaError(KieError):
     """The key has reached its own usage cap, whatever the account's balance."""
 
+    permanent = True
     hint = "Raise the cap of this key at kie.ai/api-key or use another key."
 
 
 class KieValidationError(KieError):
     """kie.ai refused the request itself; sending it again cannot help."""
+
+    permanent = True
 
 
 class KieSourceError(KieValidationError):
@@ -117,13 +153,19 @@ class KieSourceError(KieValidationError):
 class KieNotFoundError(KieError):
     """No such path, record or file; temporary files may have expired."""
 
+    permanent = True
+
 
 class KieFeatureDisabledError(KieError):
     """kie.ai has switched this feature off."""
 
+    permanent = True
+
 
 class KieTaskFailedError(KieError):
     """A generation task ended without a result."""
+
+    permanent = True
 
 
 class KieCancelledError(KieError):
@@ -146,6 +188,11 @@ class KieBatchError(KieError):
         self.failures = list(failures)
         # What is none of ours, a full disk for example, may pass too.
         self.transient = any(getattr(error, "transient", True) for _, error in failures)
+
+    @property
+    def airflow_may_retry(self) -> bool:
+        """Whether a later try may succeed with one of the failures; what is none of ours may pass."""
+        return any(getattr(error, "airflow_may_retry", True) for _, error in self.failures)
 
 
 class KieRateLimitError(KieError):
@@ -241,6 +288,24 @@ def error_class(code: int, message: str = "") -> type[KieError]:
     if code == 405 and _SAYS_TOO_OFTEN.search(message):
         return KieRateLimitError
     return _BY_CODE.get(code) or _BY_HUNDRED.get(code // 100) or KieResponseError
+
+
+def error_from_event(name: str, message: str, code: int | None) -> KieError:
+    """
+    Read what :meth:`KieError.to_event` wrote, maybe in another version of the provider.
+
+    :param name: Its class; :class:`KieError` stands in for one that is not known here.
+    :param message: What happened.
+    :param code: kie.ai's code for it.
+    :return: The error.
+    """
+    kind = globals().get(name)
+    if not (isinstance(kind, type) and issubclass(kind, KieError)):
+        kind = KieError
+    # Which files failed stays behind; the message lists them.
+    error = KieBatchError((), 0).saying(message) if issubclass(kind, KieBatchError) else kind(message)
+    error.code = code
+    return error
 
 
 def quote(text: str) -> str:

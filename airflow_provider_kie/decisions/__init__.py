@@ -1,1 +1,1 @@
-"""What follows from what kie.ai says: decisions without I/O."""
+"""Decisions that need no I/O and nothing else of the provider."""

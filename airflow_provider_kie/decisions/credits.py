@@ -1,12 +1,20 @@
-"""The decisions about a balance, without I/O: sensor, triggers and branch all ask here."""
+"""The decisions about a balance: sensor, triggers and branch all ask here."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
-CONDITIONS = ("at_least", "below")
+from airflow_provider_kie.decisions.waiting import (
+    ConsecutiveFailures,
+    Decision,
+    Failure,
+    decide_failed_poll,
+)
+
+Condition = Literal["at_least", "below"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class CreditsGoal:
     """
 
     threshold: float
-    condition: str = "at_least"
+    condition: Condition = "at_least"
 
     @classmethod
     def parse(cls, threshold: Any, condition: str = "at_least") -> Self:
@@ -38,10 +46,10 @@ class CreditsGoal:
 
     def met_by(self, balance: float) -> bool:
         """
-        Tell whether a balance is the one waited for.
+        Compare a balance with the threshold.
 
         :param balance: Credits.
-        :return: True if so.
+        :return: True if it is the one waited for.
         """
         return balance >= self.threshold if self.condition == "at_least" else balance < self.threshold
 
@@ -49,10 +57,33 @@ class CreditsGoal:
         return f"{self.condition.replace('_', ' ')} {self.threshold:.15g}"
 
 
-@dataclass(frozen=True)
-class Seen:
+def decide(
+    goal: CreditsGoal,
+    failures: ConsecutiveFailures,
+    poll: float | Failure,
+    *,
+    silent_fail: bool = False,
+) -> Decision:
     """
-    What a watcher of the balance remembers.
+    Decide what a poll for the balance means for whoever waits.
+
+    :param goal: What is waited for.
+    :param failures: Failed polls right before this one.
+    :param poll: The balance, or why there is none.
+    :param silent_fail: Whether no failure ends the waiting.
+    :return: The decision.
+    """
+    if not isinstance(poll, (int, float)):
+        return decide_failed_poll("the balance", failures, poll, silent_fail=silent_fail)
+    if goal.met_by(poll):
+        return Decision("done", f"The balance of {poll:.15g} credits is {goal}")
+    return Decision("wait", f"The balance of {poll:.15g} credits is not yet {goal}")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """
+    What a watcher of the balance remembers between polls.
 
     :param balance: The last balance, in credits.
     :param armed: Whether the next balance that meets the goal is a crossing.
@@ -67,8 +98,8 @@ class CreditsCrossing:
     """
     A balance that comes to meet a goal, having been elsewhere before.
 
-    After a crossing there is no other before the balance has gone back beyond the threshold by the
-    hysteresis: a balance that hovers around the threshold, as refunds make it, is one crossing.
+    After a crossing the balance has to go back beyond the threshold by the hysteresis before there can be
+    another: a balance that hovers around the threshold, as refunds make it, is one crossing.
 
     :param goal: What the balance has to meet.
     :param hysteresis: Credits.
@@ -96,18 +127,18 @@ class CreditsCrossing:
             raise ValueError(f"hysteresis must not be negative, and is {hysteresis!r}")
         return cls(goal, margin)
 
-    def seen(self, before: Seen | None, balance: float) -> tuple[Seen, bool]:
+    def observe(self, before: Snapshot | None, balance: float) -> tuple[Snapshot, bool]:
         """
         Take a new balance into account.
 
-        :param before: What was remembered; None if nothing is, and then nothing can have been crossed yet.
+        :param before: The last snapshot; without one there is nothing to cross from.
         :param balance: Credits.
-        :return: What to remember, and whether this was a crossing.
+        :return: The new snapshot, and whether this was a crossing.
         """
         if self.goal.met_by(balance):
-            return Seen(balance, armed=False), before is not None and before.armed
+            return Snapshot(balance, armed=False), before is not None and before.armed
         armed = before is None or before.armed or self._is_far(balance)
-        return Seen(balance, armed), False
+        return Snapshot(balance, armed), False
 
     def _is_far(self, balance: float) -> bool:
         back = self.hysteresis if self.goal.condition == "below" else -self.hysteresis

@@ -1,10 +1,10 @@
-"""What a failed poll means for whoever waits, without I/O: poke, first poke and trigger all ask here."""
+"""What a failed poll means for whoever waits, whatever is waited for."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-
-from airflow_provider_kie.client.errors import KieConnectionNotFoundError, KieError
+from typing import Literal, Protocol
 
 # What kie.ai itself says of a key, and no waiting mends: it is wrong, or its own usage cap is reached.
 FINAL_CODES = frozenset({401, 433})
@@ -14,43 +14,95 @@ LIMIT = 3
 LOOKUP_LIMIT = 10
 
 
-def limit_of(error: KieError) -> int | None:
+class Failure(Protocol):
     """
-    Say how many failures of this sort in a row end the waiting.
+    What matters about an error.
 
-    :param error: Why a poll failed.
-    :return: How many; None if they never do, so that only the timeout ends it.
+    :param transient: Whether the same request may succeed later.
+    :param said_by_kie: Whether kie.ai itself said the code; a proxy may have otherwise.
+    :param code: kie.ai's code; None without an answer.
+    :param lookup_failed: Whether Airflow could not look up the connection.
     """
-    if isinstance(error, KieConnectionNotFoundError):
+
+    transient: bool
+    said_by_kie: bool
+    code: int | None
+    lookup_failed: bool
+
+
+def limit_of(failure: Failure) -> int | None:
+    """
+    Look up how many failures of this sort in a row end the waiting.
+
+    :param failure: Why a poll failed.
+    :return: How many; None if only the timeout ends it.
+    """
+    if failure.lookup_failed:
         return LOOKUP_LIMIT
-    if error.transient:
+    if failure.transient:
         return None
-    return 1 if error.said_by_kie and error.code in FINAL_CODES else LIMIT
+    return 1 if failure.said_by_kie and failure.code in FINAL_CODES else LIMIT
 
 
 @dataclass(frozen=True)
-class Misses:
+class ConsecutiveFailures:
     """
-    Failures of one sort in a row; anything else in between begins a new row.
+    Failures of one sort in a row; anything else in between starts a new row.
 
-    :param limit: How many of them end the waiting; None for those that never do.
+    :param limit: How many of them end the waiting; None if no number does.
     :param count: How many there have been.
     """
 
     limit: int | None = None
     count: int = 0
 
-    def after(self, error: KieError) -> Misses:
+    def after(self, failure: Failure) -> ConsecutiveFailures:
         """
-        Take a failed poll into account.
+        Count a failed poll.
 
-        :param error: Why it failed.
-        :return: The row that it continues or begins.
+        :param failure: Why it failed.
+        :return: The row that it continues or starts.
         """
-        limit = limit_of(error)
-        return Misses(limit, self.count + 1 if limit == self.limit else 1)
+        limit = limit_of(failure)
+        return ConsecutiveFailures(limit, self.count + 1 if limit == self.limit else 1)
 
     @property
-    def end_the_waiting(self) -> bool:
-        """Tell whether these are too many."""
+    def reached_limit(self) -> bool:
+        """Whether these are too many."""
         return self.limit is not None and self.count >= self.limit
+
+
+@dataclass(frozen=True)
+class Decision:
+    """
+    What to do after a poll.
+
+    :param outcome: ``wait`` for the next poll, ``done``, or ``fail`` with the error.
+    :param message: What to log; empty for ``fail``, where the error says it all.
+    :param level: Level of the message.
+    :param failures: What to decide the next poll with.
+    """
+
+    outcome: Literal["wait", "done", "fail"]
+    message: str = ""
+    level: int = logging.INFO
+    failures: ConsecutiveFailures = ConsecutiveFailures()
+
+
+def decide_failed_poll(
+    subject: str, failures: ConsecutiveFailures, failure: Failure, *, silent_fail: bool = False
+) -> Decision:
+    """
+    Decide whether waiting goes on after a failed poll.
+
+    :param subject: What was asked for, as the log calls it.
+    :param failures: Those right before.
+    :param failure: Why the poll failed.
+    :param silent_fail: Whether to go on whatever it is.
+    :return: ``wait`` or ``fail``.
+    """
+    failures = failures.after(failure)
+    if failures.reached_limit and not silent_fail:
+        return Decision("fail", failures=failures)
+    message = f"Asking for {subject} failed, will ask again: {failure}"
+    return Decision("wait", message, logging.WARNING, failures)

@@ -1,4 +1,4 @@
-"""Which failures Airflow should not retry; decided here for all operators."""
+"""How a failure that no retry can mend is told to Airflow, by all operators alike."""
 
 from __future__ import annotations
 
@@ -20,27 +20,9 @@ def fail_without_retry() -> Iterator[None]:
 
     try:
         yield
-    except KieBatchError as error:
-        if not all(_no_retry_helps(each) for _, each in error.failures):
-            raise
-        raise AirflowFailException(str(error)) from error
     except KieError as error:
-        if not _no_retry_helps(error):
+        if error.airflow_may_retry:
             raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-
-
-def _no_retry_helps(error: Exception) -> bool:
-    from airflow_provider_kie.client import errors
-
-    permanent = (
-        errors.KieAuthError,
-        errors.KieConfigError,
-        errors.KieFeatureDisabledError,
-        errors.KieInsufficientCreditsError,
-        errors.KieNotFoundError,
-        errors.KieQuotaError,
-        errors.KieTaskFailedError,
-        errors.KieValidationError,
-    )
-    return isinstance(error, permanent) and not error.transient
+        # A batch's message names the class of each failure.
+        name = "" if isinstance(error, KieBatchError) else f"{type(error).__name__}: "
+        raise AirflowFailException(f"{name}{error}") from error

@@ -1,11 +1,12 @@
-"""What a rescheduled sensor knows of its earlier polls: each poll is a process of its own."""
+"""How earlier polls of a rescheduled sensor ended: each poll is a process of its own."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_provider_kie.decisions.waiting import Misses
+from airflow_provider_kie._state import TaskState
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -15,9 +16,9 @@ log = logging.getLogger(__name__)
 KEY = "kie-misses"
 
 
-class KeptMisses:
+class RescheduledFailures:
     """
-    Failures in a row, in the state store that Airflow 3.3 gives a task.
+    Failures in a row, in the task's state store.
 
     Where there is none, or it fails as well, no row grows, and the waiting goes on.
 
@@ -25,35 +26,38 @@ class KeptMisses:
     """
 
     def __init__(self, context: Context) -> None:
-        self._store: Any = context.get("task_state_store")
-        # A retry and a clear raise the number of the try. A poll that kept nothing is missing in the count of
-        # polls, so what breaks a row need not be written down.
-        self._try = getattr(context.get("ti"), "try_number", 1)
-        self._poll = context.get("task_reschedule_count", 0)
+        self._state = TaskState(context)
 
-    def recall(self) -> Misses:
-        """Give the row that the last poll kept, or none."""
+    def load(self) -> ConsecutiveFailures:
+        """
+        Load the row that the last poll saved.
+
+        :return: The row; an empty one if the last poll saved none.
+        """
         try:
-            kept = self._store.get(KEY) if self._store is not None else None
+            saved = self._state.load(KEY)
         except Exception as error:
             log.warning("Airflow cannot tell how the last poll ended; waiting goes on: %s", error)
-            return Misses()
-        match kept:
+            return ConsecutiveFailures()
+        # A retry and a clear raise the number of the try. A poll that saves nothing leaves a gap in the
+        # numbers of the polls, and so ends the row.
+        last = (self._state.try_number, self._state.poll_number - 1)
+        match saved:
             case {"try": number, "poll": poll, "limit": int(limit), "count": int(count)}:
-                if (number, poll) == (self._try, self._poll - 1):
-                    return Misses(limit, count)
-        return Misses()
+                if (number, poll) == last:
+                    return ConsecutiveFailures(limit, count)
+        return ConsecutiveFailures()
 
-    def keep(self, misses: Misses) -> None:
+    def save(self, failures: ConsecutiveFailures) -> None:
         """
-        Keep a row for the next poll.
+        Save a row for the next poll.
 
-        :param misses: The row with the failure of this poll; one that never ends the waiting is not kept.
+        :param failures: With the failure of this poll; a row that never ends the waiting is not saved.
         """
-        if self._store is None or misses.limit is None:
+        if failures.limit is None:
             return
-        kept = {"try": self._try, "poll": self._poll, "limit": misses.limit, "count": misses.count}
+        row = {"limit": failures.limit, "count": failures.count}
         try:
-            self._store.set(KEY, kept)
+            self._state.save(KEY, {"try": self._state.try_number, "poll": self._state.poll_number} | row)
         except Exception as error:
             log.warning("Airflow cannot keep how this poll ended; waiting goes on: %s", error)

@@ -17,13 +17,14 @@ from airflow_provider_kie._compat import (
     TaskDeferralTimeout,
     conf,
 )
-from airflow_provider_kie.decisions.credits import CreditsGoal
+from airflow_provider_kie.decisions.credits import Condition, CreditsGoal, decide
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_kie.client.errors import KieError
-    from airflow_provider_kie.decisions.waiting import Misses
+    from airflow_provider_kie.decisions.waiting import Decision
 
 
 class KieCreditsSensor(BaseSensorOperator):
@@ -51,13 +52,13 @@ class KieCreditsSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("threshold", "condition", "kie_conn_id")
     ui_color = "#fff2cc"
 
-    _misses: Misses | None = None
+    _failures = ConsecutiveFailures()
 
     def __init__(
         self,
         *,
         threshold: float | str,
-        condition: str = "at_least",
+        condition: Condition = "at_least",
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         kie_conn_id: str = "kie_default",
         **kwargs: Any,
@@ -78,26 +79,23 @@ class KieCreditsSensor(BaseSensorOperator):
             # One request a poke: the interval is the retry.
             balance = KieHook(self.kie_conn_id).get_credits(max_retries=0)
         except KieError as error:
-            if self._ends_the_waiting(error, context):
+            if self._decide(goal, error, context).outcome == "fail":
                 raise
-            self.log.warning("Asking for the balance failed, will ask again: %s", error)
             return PokeReturnValue(is_done=False)
-        self._misses = None
-        met = goal.met_by(balance)
-        self.log.info("The balance of %.15g credits is %s%s", balance, "" if met else "not yet ", goal)
-        return PokeReturnValue(is_done=met, xcom_value=balance)
+        is_done = self._decide(goal, balance, context).outcome == "done"
+        return PokeReturnValue(is_done=is_done, xcom_value=balance)
 
     def execute(self, context: Context) -> Any:
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
         goal = CreditsGoal.parse(self.threshold, self.condition)
-        self._misses = None
+        self._failures = ConsecutiveFailures()
         if not self.deferrable:
             return self._wait_on_workers(context)
         first = self._first_poke(context)
         return first.xcom_value if first.is_done else self._defer(goal)
 
     def _wait_on_workers(self, context: Context) -> Any:
-        """Wait as the base class does; where Airflow cannot say since when, the next poke asks it again."""
+        """Wait as the base class does; if Airflow cannot say since when, leave that to the next poke."""
         try:
             return super().execute(context)
         except AirflowRuntimeError as error:
@@ -109,18 +107,21 @@ class KieCreditsSensor(BaseSensorOperator):
             again = datetime.now(UTC) + timedelta(seconds=self.poke_interval)
             raise AirflowRescheduleException(again) from error
 
-    def _ends_the_waiting(self, error: KieError, context: Context) -> bool:
-        """Take a failed poll into account."""
-        from airflow_provider_kie.decisions.waiting import Misses
-        from airflow_provider_kie.sensors._rescheduled import KeptMisses
+    def _decide(self, goal: CreditsGoal, poll: float | KieError, context: Context) -> Decision:
+        """Decide what a poll means, log it, and remember its failure for the next one."""
+        # A balance ends any row of failures, so the store need not be asked then.
+        if self.reschedule and not self.deferrable and not isinstance(poll, float):
+            from airflow_provider_kie.sensors._rescheduled import RescheduledFailures
 
-        if self.reschedule and not self.deferrable:
-            kept = KeptMisses(context)
-            misses = kept.recall().after(error)
-            kept.keep(misses)
+            earlier = RescheduledFailures(context)
+            decision = decide(goal, earlier.load(), poll)
+            earlier.save(decision.failures)
         else:
-            self._misses = misses = (self._misses or Misses()).after(error)
-        return misses.end_the_waiting
+            decision = decide(goal, self._failures, poll)
+            self._failures = decision.failures
+        if decision.message:
+            self.log.log(decision.level, "%s", decision.message)
+        return decision
 
     def _defer(self, goal: CreditsGoal) -> NoReturn:
         from airflow_provider_kie.triggers.credits import KieCreditsTrigger

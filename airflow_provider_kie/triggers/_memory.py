@@ -1,4 +1,4 @@
-"""What a watcher of the balance remembers with its asset, so that a restart loses no crossing."""
+"""What a watcher of the balance stores with its asset, so that a restart loses no crossing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_kie.decisions.credits import Seen
+from airflow_provider_kie.decisions.credits import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -23,80 +23,80 @@ FORGOTTEN_AFTER = 24 * 3600.0
 REFRESHED_AFTER = 3600.0
 
 
-class Memory:
+class SnapshotStore:
     """
-    What was seen last, in the state store that Airflow 3.3 gives an asset.
+    The last snapshot, in the state store that Airflow 3.3 gives an asset.
 
-    :param store: The asset's state store; None where Airflow has none, and then nothing is remembered.
-    :param key: Name of this watcher's value in it.
+    :param store: The asset's state store; None before Airflow 3.3, and then nothing is stored.
+    :param key: This watcher's key in it.
     """
 
     def __init__(self, store: Any, key: str) -> None:
         self._store = store
         self._key = key
-        self._is_read = False
-        self._has_told = False
-        self._kept: Seen | None = None
-        self._kept_at = -math.inf
+        self._is_loaded = False
+        self._has_fired = False
+        self._saved: Snapshot | None = None
+        self._saved_at = -math.inf
 
-    async def recall(self, seen: Seen | None) -> Seen | None:
+    async def load(self, current: Snapshot | None) -> Snapshot | None:
         """
-        Give what was seen last, before the restart too.
+        Load the snapshot from before a restart, once.
 
-        As long as that cannot be read, nothing is kept over it, and the watcher goes by what it sees itself.
+        Until it can be read it is not overwritten either, and the watcher goes by what it sees itself.
 
-        :param seen: What has been seen since.
-        :return: What to go on from.
+        :param current: The snapshot since then, if there is one.
+        :return: The snapshot to go on from.
         """
-        if self._store is None or self._is_read:
-            return seen
+        if self._store is None or self._is_loaded:
+            return current
         try:
-            kept = await self._store.aget(self._key)
+            stored = await self._store.aget(self._key)
         except ValueError as error:
             # Airflow's answer if the trigger watches several assets: it cannot know whose store is meant.
             await _warn(f"Nothing can be remembered; each restart of the triggerer begins anew: {error}")
             self._store = None
-            return seen
+            return current
         except Exception as error:
             await _warn(f"What was seen before cannot be read yet, will try again: {error}")
-            return seen
-        self._is_read = True
-        match kept:
+            return current
+        self._is_loaded = True
+        match stored:
             case {
                 "balance": int() | float() as balance,
                 "armed": bool(armed),
                 "time": int() | float() as then,
-            } if not self._has_told and _is_young(then):
-                return Seen(float(balance), armed)
-        return seen
+            } if not self._has_fired and _is_recent(then):
+                return Snapshot(float(balance), armed)
+        return current
 
-    async def told(self) -> None:
-        """Wait until Airflow has stored an event: a triggerer that dies before is to tell it again."""
-        self._has_told = True
+    async def wait_until_stored(self) -> None:
+        """Give Airflow time to store an event: if the triggerer dies before, the event must fire again."""
+        self._has_fired = True
         if self._store is not None:
             await asyncio.sleep(STORED_AFTER)
 
-    async def keep(self, seen: Seen) -> None:
+    async def save(self, snapshot: Snapshot) -> None:
         """
-        Remember what was seen and when; if that fails, the next balance tries again.
+        Save a snapshot with its time; if that fails, the next balance tries again.
 
-        :param seen: What to remember.
+        :param snapshot: What to go on from after a restart.
         """
-        if self._store is None or not self._is_read:
+        if self._store is None or not self._is_loaded:
             return
         # Not by the clock on the wall, which may go back.
         now = time.monotonic()
-        if seen == self._kept and now - self._kept_at < REFRESHED_AFTER:
+        if snapshot == self._saved and now - self._saved_at < REFRESHED_AFTER:
             return
         try:
-            await self._store.aset(self._key, asdict(seen) | {"time": time.time()})
+            await self._store.aset(self._key, asdict(snapshot) | {"time": time.time()})
         except Exception as error:
             await _warn(f"What was seen cannot be remembered yet, will try again: {error}")
         else:
-            self._kept, self._kept_at = seen, now
+            self._saved, self._saved_at = snapshot, now
 
 
-def _is_young(then: float) -> bool:
+def _is_recent(then: float) -> bool:
     # A time to come is another machine's clock; far in the future it is nothing to go by.
     return abs(time.time() - then) < FORGOTTEN_AFTER
 

@@ -1,17 +1,16 @@
-"""The poll for the balance that triggers share; it never ends by itself."""
+"""The poll that triggers share, whatever it asks for; it never ends by itself."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
 
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 
-if TYPE_CHECKING:
-    from airflow_provider_kie.hooks.kie import KieHook
+Answer = TypeVar("Answer")
 
 # No author means to ask kie.ai a hundred times a second, and an interval of 0 would.
 SHORTEST_INTERVAL = 1.0
@@ -21,7 +20,7 @@ LONGEST_BACKOFF = 300.0
 
 def polling_interval(poke_interval: float) -> float:
     """
-    Say how often the triggerer asks.
+    Limit how often the triggerer asks.
 
     :param poke_interval: Seconds, as the author wants them.
     :return: Seconds, one or more.
@@ -29,17 +28,19 @@ def polling_interval(poke_interval: float) -> float:
     return max(poke_interval, SHORTEST_INTERVAL)
 
 
-async def balances(kie_conn_id: str, interval: float) -> AsyncGenerator[float | KieError, None]:
+async def poll(
+    ask: Callable[[], Awaitable[Answer | KieError]], interval: float
+) -> AsyncGenerator[Answer | KieError, None]:
     """
-    Ask for the balance for ever; an error is a value, because raising would end everyone who shares the poll.
+    Ask for ever; an error is a value, because raising would end everyone who shares the poll.
 
-    :param kie_conn_id: Airflow connection.
+    :param ask: Asks once, and returns its errors.
     :param interval: Seconds between two polls, one at the least; after an error it is longer.
-    :return: Balances and errors, one a poll.
+    :return: Answers and errors, one a poll.
     """
     failures = 0
     while True:
-        result = await _ask(kie_conn_id)
+        result = await ask()
         # asgiref, for one, can lose a cancellation on the way; then nothing else would end the poll.
         if (task := asyncio.current_task()) and task.cancelling():
             raise asyncio.CancelledError
@@ -51,7 +52,7 @@ async def balances(kie_conn_id: str, interval: float) -> AsyncGenerator[float | 
 
 def seconds_to_wait(interval: float, failures: int, retry_after: float | None = None) -> float:
     """
-    Say when to ask again.
+    Calculate when to ask again.
 
     :param interval: Seconds between two polls when all is well, as the author wants them.
     :param failures: How many polls in a row have failed.
@@ -65,24 +66,3 @@ def seconds_to_wait(interval: float, failures: int, retry_after: float | None = 
     bound = min(interval * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF)
     jitter = random.uniform(0, bound)  # noqa: S311 - nobody gains by guessing it
     return max(interval + jitter, min(retry_after or 0.0, RETRY_AFTER_LIMIT))
-
-
-def _ready_hook(kie_conn_id: str) -> KieHook:
-    """Import and read certificates, for a thread: an event loop would stand still for 0.2 s."""
-    from airflow_provider_kie.client.http.environment import ssl_context
-    from airflow_provider_kie.hooks.kie import KieHook
-
-    ssl_context()
-    return KieHook(kie_conn_id)
-
-
-async def _ask(kie_conn_id: str) -> float | KieError:
-    try:
-        hook = await asyncio.to_thread(_ready_hook, kie_conn_id)
-        # The connection is read at every poll, so that a new key takes effect while sensors wait.
-        return await hook.aget_credits(max_retries=0)
-    except KieError as error:
-        return error
-    except Exception as error:
-        # Airflow's own trouble, with its database for example; it must not end the waiting either.
-        return KieError(f"{type(error).__name__}: {error}", transient=True)

@@ -8,16 +8,29 @@ import random
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from airflow_provider_kie.client import errors
 from airflow_provider_kie.client.errors import KieError
-from airflow_provider_kie.decisions.credits import CreditsCrossing, CreditsGoal, Seen, finite
-from airflow_provider_kie.decisions.waiting import Misses
-from airflow_provider_kie.triggers._memory import Memory
-from airflow_provider_kie.triggers._polling import balances, polling_interval
+from airflow_provider_kie.decisions.credits import (
+    Condition,
+    CreditsCrossing,
+    CreditsGoal,
+    Snapshot,
+    decide,
+    finite,
+)
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+from airflow_provider_kie.triggers._events import event_of, read_event
+from airflow_provider_kie.triggers._memory import SnapshotStore
+from airflow_provider_kie.triggers._polling import poll, polling_interval
+
+if TYPE_CHECKING:
+    from airflow_provider_kie.hooks.kie import KieHook
+
+__all__ = ["KieCreditsEventTrigger", "KieCreditsTrigger", "read_event"]
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +39,7 @@ MODULE = "airflow_provider_kie.triggers.credits"
 
 class _SharedPollTrigger(BaseEventTrigger):
     """
-    What listens to the balance of a connection.
+    A listener to the balance of a connection.
 
     From Airflow 3.3 on, all triggers of one connection and interval share one poll, sensors' and watchers'
     alike; before, each has its own.
@@ -36,10 +49,10 @@ class _SharedPollTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.kie_conn_id = kie_conn_id
         self.poke_interval = poke_interval
-        self._said = ""
+        self._last_message = ""
 
     def shared_stream_key(self) -> Hashable | None:
-        """Name the poll that this trigger can share."""
+        """Identify the poll that this trigger can share."""
         return ("kie-credits", self.kie_conn_id, polling_interval(self.poke_interval))
 
     @classmethod
@@ -50,7 +63,7 @@ class _SharedPollTrigger(BaseEventTrigger):
         :param kwargs: Arguments of one of the triggers; only the fields in the key are the same for all.
         :return: Balances and errors, one a poll.
         """
-        return balances(kwargs["kie_conn_id"], kwargs["poke_interval"])
+        return poll(partial(ask_for_balance, kwargs["kie_conn_id"]), kwargs["poke_interval"])
 
     @abstractmethod
     def filter_shared_stream(
@@ -62,14 +75,14 @@ class _SharedPollTrigger(BaseEventTrigger):
         """Listen alone, where Airflow does not share: before 3.3, and in ``dag.test()``."""
         return self.filter_shared_stream(self.open_shared_stream(self.serialize()[1]))
 
-    async def _say(self, level: int, text: str) -> None:
-        """Log what is new: a thousand that wait side by side would fill the log with what it says already."""
-        if text != self._said:
-            self._said = text
+    async def _log_once(self, level: int, message: str) -> None:
+        """Log a message unless it was the last one: a thousand that wait side by side would fill the log."""
+        if message != self._last_message:
+            self._last_message = message
             # All learn it at once, and a thousand lines in a row would hold up the event loop; a single one
             # too, while the triggerer has no time to read it.
             await asyncio.sleep(random.uniform(0, min(1.0, self.poke_interval / 2)))  # noqa: S311
-            await asyncio.to_thread(log.log, level, "%s", text)
+            await asyncio.to_thread(log.log, level, "%s", message)
 
 
 class KieCreditsTrigger(_SharedPollTrigger):
@@ -92,7 +105,7 @@ class KieCreditsTrigger(_SharedPollTrigger):
         self,
         *,
         threshold: float,
-        condition: str,
+        condition: Condition,
         poke_interval: float,
         kie_conn_id: str,
         silent_fail: bool = False,
@@ -102,7 +115,7 @@ class KieCreditsTrigger(_SharedPollTrigger):
         self.silent_fail = silent_fail
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what recreates the trigger; no secret is in it."""
+        """Serialize the trigger; never includes secrets."""
         return f"{MODULE}.KieCreditsTrigger", {
             "threshold": self.goal.threshold,
             "condition": self.goal.condition,
@@ -120,20 +133,14 @@ class KieCreditsTrigger(_SharedPollTrigger):
         :param shared_stream: Balances and errors.
         :return: One event, for :func:`read_event`.
         """
-        misses = Misses()
+        failures = ConsecutiveFailures()
         async for result in shared_stream:
-            if isinstance(result, float):
-                misses = Misses()
-                if self.goal.met_by(result):
-                    yield TriggerEvent({"status": "success", "credits": result})
-                    return
-                await self._say(logging.INFO, f"The balance of {result:.15g} credits is not yet {self.goal}")
-                continue
-            misses = misses.after(result)
-            if misses.end_the_waiting and not self.silent_fail:
-                yield TriggerEvent(_error_payload(result))
+            decision = decide(self.goal, failures, result, silent_fail=self.silent_fail)
+            failures = decision.failures
+            if decision.outcome != "wait":
+                yield TriggerEvent(event_of(result))
                 return
-            await self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
+            await self._log_once(decision.level, decision.message)
 
 
 class KieCreditsEventTrigger(_SharedPollTrigger):
@@ -161,7 +168,7 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
     def __init__(
         self,
         threshold: float,
-        condition: str = "below",
+        condition: Condition = "below",
         kie_conn_id: str = "kie_default",
         poke_interval: float | timedelta = 60.0,
         hysteresis: float | None = None,
@@ -170,7 +177,7 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         self.crossing = CreditsCrossing.parse(threshold, condition, hysteresis)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what recreates the trigger; no secret is in it."""
+        """Serialize the trigger; never includes secrets."""
         return f"{MODULE}.KieCreditsEventTrigger", {
             "threshold": self.crossing.goal.threshold,
             "condition": self.crossing.goal.condition,
@@ -188,20 +195,21 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         :param shared_stream: Balances and errors.
         :return: An event per crossing.
         """
-        memory = Memory(getattr(self, "asset_state_store", None), self._memory_key)  # none before Airflow 3.3
-        before: Seen | None = None
+        store = SnapshotStore(getattr(self, "asset_state_store", None), self._store_key)  # 3.3 and later
+        before: Snapshot | None = None
         async for result in shared_stream:
             if isinstance(result, KieError):
-                await self._say(logging.WARNING, f"Asking for the balance failed, will ask again: {result}")
+                decision = decide(self.crossing.goal, ConsecutiveFailures(), result, silent_fail=True)
+                await self._log_once(decision.level, decision.message)
                 continue
-            self._said = ""  # the next failure is news again
-            before = await memory.recall(before)
-            now, crossed = self.crossing.seen(before, result)
+            self._last_message = ""  # the next failure is news again
+            before = await store.load(before)
+            now, crossed = self.crossing.observe(before, result)
             if crossed and before:
                 yield TriggerEvent(self._payload(result, before.balance))
-                await memory.told()
+                await store.wait_until_stored()
             before = now
-            await memory.keep(now)
+            await store.save(now)
 
     def _payload(self, balance: float, previous_balance: float) -> dict[str, Any]:
         import pendulum
@@ -217,39 +225,37 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         }
 
     @property
-    def _memory_key(self) -> str:
-        # An asset can have several watchers; each remembers for itself.
+    def _store_key(self) -> str:
+        # An asset can have several watchers; each has a value of its own.
         goal, hysteresis = self.crossing.goal, self.crossing.hysteresis
         return f"kie-credits-{self.kie_conn_id}-{goal.condition}-{goal.threshold:.15g}-{hysteresis:.15g}"
 
 
-def read_event(event: dict[str, Any] | None) -> float:
+async def ask_for_balance(kie_conn_id: str) -> float | KieError:
     """
-    Read the event that resumes the sensor.
+    Ask for the balance once, without the client's retries: the next poll is the retry.
 
-    :param event: The payload of :class:`KieCreditsTrigger`.
-    :return: The balance.
-    :raises KieError: The permanent error that ended the waiting, of its own class again.
-    :raises ValueError: It is no event of :class:`KieCreditsTrigger`.
+    :param kie_conn_id: Airflow connection.
+    :return: The balance, or what went wrong.
     """
-    match event:
-        case {"status": "success", "credits": float() | int() as balance}:
-            return float(balance)
-        case {"status": "error", "error": str(name), "message": str(message), "code": code}:
-            kind = getattr(errors, name, None)
-            if not (isinstance(kind, type) and issubclass(kind, KieError)) or kind is errors.KieBatchError:
-                kind = KieError
-            raise kind(message, code=code) if kind is not errors.KieConnectionError else kind(message)
-    raise ValueError(f"Resumed with something that is no event of KieCreditsTrigger: {event!r}")
+    try:
+        hook = await asyncio.to_thread(_ready_hook, kie_conn_id)
+        # The connection is read at every poll, so that a new key takes effect while sensors wait.
+        return await hook.aget_credits(max_retries=0)
+    except KieError as error:
+        return error
+    except Exception as error:
+        # Airflow's own trouble, with its database for example; it must not end the waiting either.
+        return KieError(f"{type(error).__name__}: {error}", transient=True)
 
 
-def _error_payload(error: KieError) -> dict[str, Any]:
-    return {
-        "status": "error",
-        "error": type(error).__name__,
-        "message": error.args[0],
-        "code": error.code,
-    }
+def _ready_hook(kie_conn_id: str) -> KieHook:
+    """Import and read certificates, for a thread: an event loop would stand still for 0.2 s."""
+    from airflow_provider_kie.client.http.environment import ssl_context
+    from airflow_provider_kie.hooks.kie import KieHook
+
+    ssl_context()
+    return KieHook(kie_conn_id)
 
 
 def _seconds(poke_interval: Any) -> float:

@@ -17,7 +17,7 @@ from airflow_provider_kie.client.errors import KieConfigError, KieConnectionErro
 from airflow_provider_kie.client.http import environment
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
-from airflow_provider_kie.triggers._polling import balances
+from airflow_provider_kie.triggers.credits import KieCreditsTrigger
 
 from .proxy import TUNNEL, Proxy
 from .server import FILE, Reply, Server, envelope
@@ -52,7 +52,8 @@ def folder(tmp_path: Path, certificate: Path) -> Path:
 
 
 async def _next_balance() -> Any:
-    async with aclosing(balances("kie_default", 60)) as stream:
+    arguments = {"kie_conn_id": "kie_default", "poke_interval": 60}
+    async with aclosing(KieCreditsTrigger.open_shared_stream(arguments)) as stream:
         result = await anext(stream)
     if isinstance(result, KieError):
         raise result

@@ -23,6 +23,8 @@ from .waiter import MODES, needs_a_store, quick_polls, wait
 NOT_YET = Reply(body=envelope(0.0))
 NULL = Reply(body=envelope(None))
 GOOD = Reply(body=envelope(5916.25))
+GONE = Reply(body=envelope(None, 404, "no such path"))
+OFF = Reply(body=envelope(None, 505, "off"))
 PAGE = "<!DOCTYPE html><html><body>Please log in to the proxy. {key}</body></html>"
 
 
@@ -56,17 +58,14 @@ def odd(name: str, reply: Reply, ends: Ending) -> Case:
 CASES = [
     odd("a proxy's 401", page(401), KieAuthError),
     odd("a proxy's 403", page(403), KieError),
-    odd("a proxy's 404", page(404), KieNotFoundError),
-    odd("a proxy's 407", page(407), KieError),
-    odd("a proxy's 408", page(408), KieError),
-    odd("a proxy's 425", page(425), KieError),
     odd("a redirect to a login", page(302, Location="/login"), KieError),
     odd("null data", NULL, KieResponseError),
     odd("nothing in JSON", Reply(body="{}"), KieResponseError),
     odd("401 in the JSON of a proxy", Reply(status=401, body='{"error":"login"}'), KieAuthError),
-    odd("code 404", Reply(body=envelope(None, 404, "no such path")), KieNotFoundError),
-    odd("code 505", Reply(body=envelope(None, 505, "off")), KieFeatureDisabledError),
+    odd("code 404", GONE, KieNotFoundError),
     Case("odd answers of all sorts", (page(401), Reply(body="{}"), page(302), GOOD), KieError, asked=3),
+    Case("a proxy's 404, 407 and 408", (page(404), page(407), page(408), GOOD), KieError, asked=3),
+    Case("code 404, a proxy's 425, code 505", (GONE, page(425), OFF, GOOD), KieFeatureDisabledError, asked=3),
     Case("null data now and then", (NULL, NULL, NOT_YET, NULL, NULL, HANG_UP, NULL, NULL)),
     Case("a proxy that restarts", (page(404), page(502), page(404), page(503), page(404), page(404))),
     Case("an hour of 5xx", (page(502), HANG_UP, Reply(body=envelope(None, 500, "down"))) * 10),

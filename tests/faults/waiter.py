@@ -27,6 +27,8 @@ try:
 except ImportError:  # before Airflow 3.3
     SharedStreamManager = None  # type: ignore[assignment, misc]
 
+__all__ = ["MODES", "TaskDeferred", "needs_a_store", "quick_polls", "wait"]
+
 MODES = ("poke", "reschedule", "deferrable")
 FELLOWS = 3
 """How many sensors wait side by side in the triggerer."""
@@ -36,10 +38,12 @@ class TaskInstance:
     """As much of Airflow's as a rescheduled sensor asks for; under a supervisor it asks as Airflow's does."""
 
     id = uuid.uuid4()
-    try_number = 1
     max_tries = 0
     task = SimpleNamespace(retries=0)
     first: Any = None
+
+    def __init__(self, try_number: int) -> None:
+        self.try_number = try_number
 
     def get_first_reschedule_date(self, context: Any) -> Any:
         if not hasattr(task_runner, "SUPERVISOR_COMMS"):
@@ -49,7 +53,7 @@ class TaskInstance:
 
 
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the triggerer wait as little after errors as the cases want to last."""
+    """Let ten polls that fail take no time in the triggerer."""
     monkeypatch.setattr("airflow_provider_kie.triggers._polling.LONGEST_BACKOFF", 0.02)
 
 
@@ -66,12 +70,16 @@ def needs_a_store(trial: Trial, mode: str, store: Any) -> None:
         pytest.skip("Airflow remembers nothing of a task before 3.3")
 
 
-def wait(mode: str, store: Any = None, **arguments: Any) -> Any:
+def wait(
+    mode: str, store: Any = None, *, try_number: int = 1, fellows: int = FELLOWS, **arguments: Any
+) -> Any:
     """
-    Wait for 50 credits.
+    Wait for 50 credits, for one try of the task.
 
     :param mode: One of the three.
     :param store: The task's state store, where Airflow has one.
+    :param try_number: Number of the try.
+    :param fellows: How many wait in the triggerer; one waits alone, as all do before Airflow 3.3.
     :param arguments: Of the sensor.
     :return: The balance.
     """
@@ -83,9 +91,10 @@ def wait(mode: str, store: Any = None, **arguments: Any) -> Any:
         "mode": "reschedule" if mode == "reschedule" else "poke",
         "deferrable": mode == "deferrable",
     } | arguments
-    ti = TaskInstance()
+    ti = TaskInstance(try_number)
     context: Any = {"ti": ti, "task_reschedule_count": 0} | ({"task_state_store": store} if store else {})
     while True:
+        # Each poke of a rescheduled sensor is another process.
         sensor = KieCreditsSensor(**given)
         try:
             return sensor.execute(context)
@@ -93,19 +102,30 @@ def wait(mode: str, store: Any = None, **arguments: Any) -> Any:
             ti.first = ti.first or again.reschedule_date
             context["task_reschedule_count"] += 1
         except TaskDeferred as deferred:
-            kwargs = json.loads(json.dumps(deferred.trigger.serialize()[1]))
-            # Not asyncio.run(), which takes away the loop that pytest-asyncio has set, unclosed.
-            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-                events = runner.run(_events(kwargs, given["timeout"]))
-            assert all(event == events[0] for event in events)
-            return sensor.resume_execution(deferred.method_name, {"event": events[0]}, context)
+            try:
+                event = _event(deferred, fellows)
+            except TimeoutError:
+                return sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+            return sensor.resume_execution(deferred.method_name, {"event": event}, context)
 
 
-async def _events(kwargs: dict[str, Any], timeout: float) -> list[Any]:
-    """Let some sensors wait on one shared poll; give the event of each. Before Airflow 3.3, each is alone."""
-    if SharedStreamManager is None:
+def _event(deferred: Any, fellows: int) -> Any:
+    """Run the trigger as a triggerer would, from what Airflow's database keeps of it."""
+    classpath, kwargs = deferred.trigger.serialize()
+    assert classpath == f"{KieCreditsTrigger.__module__}.{KieCreditsTrigger.__qualname__}"
+    triggers = [KieCreditsTrigger(**json.loads(json.dumps(kwargs))) for _ in range(fellows)]
+    # Not asyncio.run(), which takes away the loop that pytest-asyncio has set, unclosed.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        events = runner.run(_events(triggers, deferred.timeout.total_seconds()))
+    assert all(event == events[0] for event in events)
+    return events[0]
+
+
+async def _events(triggers: list[KieCreditsTrigger], timeout: float) -> list[Any]:
+    """Let triggers wait on one shared poll; give the event of each."""
+    if SharedStreamManager is None or len(triggers) == 1:
         async with asyncio.timeout(timeout):
-            return [(await anext(KieCreditsTrigger(**kwargs).run())).payload]
+            return [(await anext(triggers[0].run())).payload]
     manager = SharedStreamManager()
 
     async def run(number: int, trigger: BaseEventTrigger) -> Any:
@@ -118,6 +138,6 @@ async def _events(kwargs: dict[str, Any], timeout: float) -> list[Any]:
 
     try:
         async with asyncio.timeout(timeout):
-            return await asyncio.gather(*(run(n, KieCreditsTrigger(**kwargs)) for n in range(FELLOWS)))
+            return await asyncio.gather(*(run(number, trigger) for number, trigger in enumerate(triggers)))
     finally:
         await manager.stop_all()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_kie.decisions.credits import CONDITIONS, CreditsGoal
+from airflow_provider_kie.decisions.credits import CONDITIONS, Condition, CreditsGoal
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 conditions = st.sampled_from(CONDITIONS)
@@ -42,7 +42,7 @@ def test_anything_is_a_goal_or_a_value_error(threshold: Any, condition: str) -> 
 
 
 @given(threshold=finite, condition=conditions)
-def test_a_number_as_text_is_the_same_goal(threshold: float, condition: str) -> None:
+def test_a_number_as_text_is_the_same_goal(threshold: float, condition: Condition) -> None:
     assert CreditsGoal.parse(repr(threshold), condition) == CreditsGoal(threshold, condition)
     assert CreditsGoal.parse(f" {threshold!r}\n", condition) == CreditsGoal(threshold, condition)
 

@@ -44,9 +44,10 @@ LAYERS = [
     "client.transfer.web",
     "client.transfer.upload",
     "client.transfer.download",
-    "decisions.credits",
     "decisions.waiting",
+    "decisions.credits",
     "_compat",
+    "_state",
     "get_provider_info",
     "files.results",
     "files.local",
@@ -57,6 +58,7 @@ LAYERS = [
     "hooks._metrics",
     "hooks.settings",
     "hooks.kie",
+    "triggers._events",
     "triggers._polling",
     "triggers._memory",
     "triggers.credits",
@@ -112,8 +114,15 @@ def test_the_simulator_and_the_client_know_nothing_of_each_other() -> None:
             assert name.startswith("simulator") == in_simulator, f"{path} imports {name}"
 
 
-def test_the_client_knows_nothing_of_airflow() -> None:
-    modules = [f"airflow_provider_kie.{name}" for name in LAYERS if name.startswith("client.")]
+def test_decisions_know_nothing_but_decisions() -> None:
+    for path in (PACKAGE / "decisions").glob("*.py"):
+        assert [name for name in imports_of(path) if not name.startswith("decisions.")] == []
+
+
+def test_client_and_decisions_know_nothing_of_airflow() -> None:
+    modules = [
+        f"airflow_provider_kie.{name}" for name in LAYERS if name.startswith(("client.", "decisions."))
+    ]
     code = (
         f"import sys, {', '.join(modules)}; print([m for m in sys.modules if m.split('.')[0] == 'airflow'])"
     )

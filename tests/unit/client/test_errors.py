@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 import re
 
@@ -28,35 +29,41 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
     KieValidationError,
     error_class,
+    error_from_event,
     quote,
 )
 
+# Class, parent, transient, whether Airflow may retry.
 TREE = [
-    (KieConfigError, KieError, False),
-    (KieConnectionNotFoundError, KieConfigError, True),
-    (KieAuthError, KieError, False),
-    (KieInsufficientCreditsError, KieError, False),
-    (KieQuotaError, KieError, False),
-    (KieValidationError, KieError, False),
-    (KieSourceError, KieValidationError, False),
-    (KieCancelledError, KieError, False),
-    (KieNotFoundError, KieError, False),
-    (KieFeatureDisabledError, KieError, False),
-    (KieTaskFailedError, KieError, False),
-    (KieRateLimitError, KieError, True),
-    (KieUnavailableError, KieError, True),
-    (KieGatewayError, KieUnavailableError, True),
-    (KieConnectionError, KieError, True),
-    (KieTransferError, KieError, True),
-    (KieResponseError, KieError, False),
+    (KieConfigError, KieError, False, False),
+    (KieConnectionNotFoundError, KieConfigError, True, True),
+    (KieAuthError, KieError, False, False),
+    (KieInsufficientCreditsError, KieError, False, False),
+    (KieQuotaError, KieError, False, False),
+    (KieValidationError, KieError, False, False),
+    (KieSourceError, KieValidationError, False, False),
+    (KieCancelledError, KieError, False, True),
+    (KieNotFoundError, KieError, False, False),
+    (KieFeatureDisabledError, KieError, False, False),
+    (KieTaskFailedError, KieError, False, False),
+    (KieRateLimitError, KieError, True, True),
+    (KieUnavailableError, KieError, True, True),
+    (KieGatewayError, KieUnavailableError, True, True),
+    (KieConnectionError, KieError, True, True),
+    (KieTransferError, KieError, True, True),
+    (KieResponseError, KieError, False, True),
 ]
 
 
-@pytest.mark.parametrize(("kind", "parent", "transient"), TREE)
-def test_the_tree_is_as_documented(kind: type[KieError], parent: type[KieError], transient: bool) -> None:
+@pytest.mark.parametrize(("kind", "parent", "transient", "may_retry"), TREE)
+def test_the_tree_is_as_documented(
+    kind: type[KieError], parent: type[KieError], transient: bool, may_retry: bool
+) -> None:
     assert issubclass(kind, parent)
     assert kind.transient is transient
-    assert kind("it broke").transient is transient
+    error = kind("it broke")
+    assert (error.transient, error.airflow_may_retry) == (transient, may_retry)
+    assert error.lookup_failed is (kind is KieConnectionNotFoundError)
     assert kind.__name__ in (errors.__doc__ or "")
 
 
@@ -145,6 +152,65 @@ def test_the_message_decides_only_where_the_code_is_ambiguous(
     code: int, message: str, kind: type[KieError]
 ) -> None:
     assert error_class(code, message) is kind
+
+
+def test_airflow_may_retry_what_is_transient_whatever_its_class() -> None:
+    assert KieNotFoundError("gone just now", transient=True).airflow_may_retry
+    assert KieConnectionError("not trusted", transient=False).airflow_may_retry
+    assert KieError("of a sort that is not known yet").airflow_may_retry
+
+
+@pytest.mark.parametrize(
+    ("failures", "may_retry"),
+    [
+        ([KieNotFoundError("gone"), KieAuthError("no")], False),
+        ([KieNotFoundError("gone"), KieTransferError("cut")], True),
+        ([KieNotFoundError("gone"), KieResponseError("odd")], True),
+        ([KieNotFoundError("gone"), OSError("the disk is full")], True),
+        ([KieConnectionNotFoundError("not found")], True),
+    ],
+)
+def test_airflow_may_retry_a_batch_if_it_may_retry_one_of_its_failures(
+    failures: list[Exception], may_retry: bool
+) -> None:
+    batch = KieBatchError([("a.png", failure) for failure in failures], 5)
+    assert batch.airflow_may_retry is may_retry
+
+
+def test_an_error_can_say_something_else_and_stay_what_it_is() -> None:
+    error = KieAuthError("no", code=401, retry_after=2.0, said_by_kie=True, transient=True)
+    before = dict(vars(error))
+    assert error.saying("a.png: no") is error
+    assert str(error) == f"a.png: no {KieAuthError.hint}"
+    assert vars(error) == before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(kind("it broke") for kind, *_ in TREE),
+        KieError("it broke", code=499),
+        KieAuthError("no", code=401, said_by_kie=True),
+        KieBatchError([("a.png", KieNotFoundError("gone"))], 2),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_crosses_an_event_whole(error: KieError) -> None:
+    event = error.to_event()
+    assert json.loads(json.dumps(event)) == event
+    again = error_from_event(event["error"], event["message"], event["code"])
+    assert (type(again), str(again), again.code) == (type(error), str(error), error.code)
+
+
+def test_the_form_of_an_event_stays() -> None:
+    event = KieAuthError("no", code=401, retry_after=2.0).to_event()
+    assert json.dumps(event) == '{"error": "KieAuthError", "message": "no", "code": 401}'
+
+
+@pytest.mark.parametrize("name", ["KieGoneError", "re", "quote", "Self", ""])
+def test_an_event_of_a_class_that_is_not_known_is_still_an_error(name: str) -> None:
+    error = error_from_event(name, "it broke", 499)
+    assert (type(error), str(error), error.code) == (KieError, "it broke", 499)
 
 
 def test_an_error_carries_code_and_wait() -> None:

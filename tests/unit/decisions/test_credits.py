@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from airflow_provider_kie.decisions.credits import CONDITIONS, CreditsCrossing, CreditsGoal
+from airflow_provider_kie.client.errors import KieAuthError, KieNotFoundError
+from airflow_provider_kie.decisions.credits import CONDITIONS, CreditsCrossing, CreditsGoal, decide
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
 
 
 @pytest.mark.parametrize(
@@ -115,10 +118,42 @@ def test_a_goal_cannot_be_changed_and_is_equal_to_its_like() -> None:
         CreditsGoal(5.0).threshold = 6.0  # type: ignore[misc]
 
 
+TWO_FAILED = ConsecutiveFailures(limit=3, count=2)
+
+
+@pytest.mark.parametrize(
+    ("balance", "outcome", "message"),
+    [
+        (100.0, "done", "The balance of 100 credits is at least 100"),
+        (5916, "done", "The balance of 5916 credits is at least 100"),
+        (99.5, "wait", "The balance of 99.5 credits is not yet at least 100"),
+    ],
+)
+def test_a_balance_ends_the_waiting_or_not_and_ends_a_row_of_failures(
+    balance: float, outcome: Any, message: str
+) -> None:
+    decision = decide(CreditsGoal(100.0), TWO_FAILED, balance)
+    assert decision == Decision(outcome, message, logging.INFO, ConsecutiveFailures())
+
+
+def test_a_failed_poll_is_decided_with_those_before_it() -> None:
+    gone = KieNotFoundError("no", code=404)
+    decision = decide(CreditsGoal(100.0), ConsecutiveFailures(), gone)
+    assert (decision.outcome, decision.failures.count) == ("wait", 1)
+    assert decision.message == "Asking for the balance failed, will ask again: no"
+    assert decide(CreditsGoal(100.0), TWO_FAILED, gone).outcome == "fail"
+
+
+def test_with_silent_fail_no_failure_ends_the_waiting() -> None:
+    wrong_key = KieAuthError("no", code=401, said_by_kie=True)
+    assert decide(CreditsGoal(100.0), TWO_FAILED, wrong_key).outcome == "fail"
+    assert decide(CreditsGoal(100.0), TWO_FAILED, wrong_key, silent_fail=True).outcome == "wait"
+
+
 def crossings(condition: str, *balances: float, hysteresis: Any = None) -> list[float]:
     crossing, before, fired = CreditsCrossing.parse(100, condition, hysteresis), None, []
     for balance in balances:
-        before, crossed = crossing.seen(before, balance)
+        before, crossed = crossing.observe(before, balance)
         if crossed:
             fired.append(balance)
     return fired

@@ -2,86 +2,86 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
-from airflow_provider_kie.client.errors import (
-    KieAuthError,
-    KieConfigError,
-    KieConnectionError,
-    KieConnectionNotFoundError,
-    KieError,
-    KieFeatureDisabledError,
-    KieGatewayError,
-    KieInsufficientCreditsError,
-    KieNotFoundError,
-    KieQuotaError,
-    KieRateLimitError,
-    KieResponseError,
-    KieTaskFailedError,
-    KieUnavailableError,
-    KieValidationError,
+from airflow_provider_kie.decisions.waiting import (
+    FINAL_CODES,
+    LIMIT,
+    LOOKUP_LIMIT,
+    ConsecutiveFailures,
+    Decision,
+    decide_failed_poll,
 )
-from airflow_provider_kie.decisions.waiting import FINAL_CODES, LIMIT, LOOKUP_LIMIT, Misses
-
-WRONG_KEY = KieAuthError("no", code=401, said_by_kie=True)
-CAPPED = KieQuotaError("no", code=433, said_by_kie=True)
-PROXYS_401 = KieAuthError("no", code=401)
-PROXYS_403 = KieResponseError("no", code=403)
-NO_DATA = KieResponseError("no data", code=200)
-GONE = KieNotFoundError("no", code=404, said_by_kie=True)
-FIELD = KieConfigError("timeout: no")
-NO_LOOKUP = KieConnectionNotFoundError("not found")
-DOWN = KieUnavailableError("down", code=500, said_by_kie=True)
 
 
-def ended_by(errors: Sequence[KieError | None]) -> int | None:
-    """Say which of the polls ends the waiting; None in the list is a balance."""
-    misses = Misses()
-    for number, error in enumerate(errors, 1):
-        misses = misses.after(error) if error else Misses()
-        if misses.end_the_waiting:
+@dataclass
+class Failure:
+    """As much of an error as decides."""
+
+    code: int | None = None
+    said_by_kie: bool = False
+    transient: bool = False
+    lookup_failed: bool = False
+
+    def __str__(self) -> str:
+        return "it broke"
+
+
+WRONG_KEY = Failure(401, said_by_kie=True)
+CAPPED = Failure(433, said_by_kie=True)
+PROXYS_401 = Failure(401)
+PROXYS_403 = Failure(403)
+NO_DATA = Failure(200)
+GONE = Failure(404, said_by_kie=True)
+FIELD = Failure()
+NO_LOOKUP = Failure(transient=True, lookup_failed=True)
+DOWN = Failure(500, said_by_kie=True, transient=True)
+
+
+def ended_by(polls: Sequence[Failure | None], *, silent_fail: bool = False) -> int | None:
+    """Say which of the polls ends the waiting; None in the list is a good answer."""
+    failures = ConsecutiveFailures()
+    for number, failure in enumerate(polls, 1):
+        decision = Decision("wait")
+        if failure:
+            decision = decide_failed_poll("the balance", failures, failure, silent_fail=silent_fail)
+        if decision.outcome == "fail":
             return number
+        failures = decision.failures
     return None
 
 
 @pytest.mark.parametrize(
-    ("error", "limit"),
+    ("failure", "limit"),
     [
         (WRONG_KEY, 1),
         (CAPPED, 1),
         (PROXYS_401, 3),
-        (KieQuotaError("no", code=433), 3),
+        (Failure(433), 3),
         (PROXYS_403, 3),
-        (KieAuthError("no", code=403, said_by_kie=True), 3),
-        (KieInsufficientCreditsError("no", code=402, said_by_kie=True), 3),
+        (Failure(403, said_by_kie=True), 3),
         (GONE, 3),
-        (KieValidationError("no", code=422, said_by_kie=True), 3),
-        (KieTaskFailedError("no", code=408, said_by_kie=True), 3),
-        (KieFeatureDisabledError("no", code=505, said_by_kie=True), 3),
-        (KieResponseError("redirected", code=302), 3),
         (NO_DATA, 3),
         (FIELD, 3),
-        (KieError("of a sort that is not known yet"), 3),
         (NO_LOOKUP, 10),
+        (Failure(lookup_failed=True), 10),
         (DOWN, None),
-        (KieRateLimitError("slow", code=429, said_by_kie=True), None),
-        (KieUnavailableError("maintenance", code=455, said_by_kie=True), None),
-        (KieGatewayError("a page", code=502), None),
-        (KieConnectionError("refused"), None),
-        (KieResponseError("cut off", transient=True), None),
-        (KieError("RuntimeError: something of Airflow's", transient=True), None),
+        (Failure(401, said_by_kie=True, transient=True), None),
+        (Failure(transient=True), None),
     ],
-    ids=lambda value: f"{type(value).__name__}-{value.code}" if isinstance(value, KieError) else str(value),
 )
-def test_each_failure_has_its_limit(error: KieError, limit: int | None) -> None:
-    assert ended_by([error] * 100) == limit
-    assert ended_by([error, None] * 100) == (1 if limit == 1 else None)
+def test_each_failure_has_its_limit(failure: Failure, limit: int | None) -> None:
+    assert ended_by([failure] * 100) == limit
+    assert ended_by([failure, None] * 100) == (1 if limit == 1 else None)
+    assert ended_by([failure] * 100, silent_fail=True) is None
 
 
 @pytest.mark.parametrize(
-    ("errors", "end"),
+    ("polls", "end"),
     [
         ([PROXYS_403, PROXYS_401, NO_DATA], 3),
         ([GONE, FIELD, GONE], 3),
@@ -97,9 +97,15 @@ def test_each_failure_has_its_limit(error: KieError, limit: int | None) -> None:
         ([], None),
     ],
 )
-def test_only_failures_of_one_sort_make_a_row(errors: list[KieError | None], end: int | None) -> None:
-    assert ended_by(errors) == end
+def test_only_failures_of_one_sort_make_a_row(polls: list[Failure | None], end: int | None) -> None:
+    assert ended_by(polls) == end
 
 
 def test_the_promised_figures() -> None:
     assert (frozenset({401, 433}), 3, 10) == (FINAL_CODES, LIMIT, LOOKUP_LIMIT)
+
+
+def test_a_failure_that_is_waited_out_is_a_warning() -> None:
+    decision = decide_failed_poll("the balance", ConsecutiveFailures(), GONE)
+    assert (decision.outcome, decision.level) == ("wait", logging.WARNING)
+    assert decision.message == "Asking for the balance failed, will ask again: it broke"
