@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Literal, Self
 
 import httpx
 from tenacity import Retrying
@@ -29,7 +29,7 @@ from airflow_provider_kie.client.transfer.progress import Progress, Tries
 from airflow_provider_kie.client.transfer.sink import Sink
 from airflow_provider_kie.client.urls import file_name_of, without_query
 
-SIGN = ("auto", "always", "never")
+Sign = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
