@@ -55,7 +55,6 @@ class Download:
         cls,
         file_url: str,
         destination: Location,
-        *,
         if_exists: str = "overwrite",
         sign: str = "auto",
         destination_conn_id: str | None = None,
@@ -80,7 +79,6 @@ class Download:
         cls,
         file_urls: Sequence[str],
         destination: Location,
-        *,
         if_exists: str,
         sign: str,
         destination_conn_id: str | None,
@@ -91,17 +89,9 @@ class Download:
         :return: The downloads, in the order of the URLs.
         :raises ValueError: An argument is unusable.
         """
-        return [
-            cls.parse(
-                url,
-                destination,
-                if_exists=if_exists,
-                sign=sign,
-                destination_conn_id=destination_conn_id,
-                name_in_folder=name,
-            )
-            for url, name in zip(file_urls, distinct_names(file_urls), strict=True)
-        ]
+        how = (destination, if_exists, sign, destination_conn_id)
+        names = distinct_names(file_urls)
+        return [cls.parse(url, *how, name_in_folder=name) for url, name in zip(file_urls, names, strict=True)]
 
     @property
     def shown(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, get_args
 
@@ -72,7 +71,6 @@ class Upload:
         cls,
         source: Location,
         upload_path: str,
-        *,
         file_name: str | None = None,
         method: str = "auto",
         source_conn_id: str | None = None,
@@ -92,20 +90,6 @@ class Upload:
             check_public_url("source", str(source))
             choose_method(method, size=None)
         return upload
-
-    @classmethod
-    def parse_many(
-        cls, sources: Iterable[Location], upload_path: str, *, method: str, source_conn_id: str | None
-    ) -> list[Self]:
-        """
-        Read what a DAG author wrote of many files, each of which gets a unique name.
-
-        :return: The uploads, in the order of the sources.
-        :raises ValueError: An argument is unusable.
-        """
-        return [
-            cls.parse(source, upload_path, method=method, source_conn_id=source_conn_id) for source in sources
-        ]
 
     @property
     def is_url(self) -> bool:

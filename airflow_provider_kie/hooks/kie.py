@@ -107,9 +107,7 @@ class KieHook(KieBaseHook):
 
         kie.ai page: https://docs.kie.ai/file-upload-api/quickstart
         """
-        upload = Upload.parse(
-            source, upload_path, file_name=file_name, method=method, source_conn_id=source_conn_id
-        )
+        upload = Upload.parse(source, upload_path, file_name, method, source_conn_id)
         [uploaded] = self.move([upload], max_concurrency=1)
         return uploaded.result()
 
@@ -134,7 +132,7 @@ class KieHook(KieBaseHook):
         :raises ValueError: An argument is unusable; nothing was sent.
         :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
         """
-        uploads = Upload.parse_many(sources, upload_path, method=method, source_conn_id=source_conn_id)
+        uploads = [Upload.parse(source, upload_path, None, method, source_conn_id) for source in sources]
         return results_of(uploads, self.move(uploads, max_concurrency=max_concurrency))
 
     def download_file(
@@ -171,16 +169,8 @@ class KieHook(KieBaseHook):
 
         kie.ai page: https://docs.kie.ai/common-api/download-url
         """
-        download = Download.parse(
-            file_url,
-            destination,
-            if_exists=if_exists,
-            sign=sign,
-            destination_conn_id=destination_conn_id,
-            expected_size=expected_size,
-            expected_sha256=expected_sha256,
-        )
-        [downloaded] = self.move([download], max_concurrency=1)
+        how = (destination, if_exists, sign, destination_conn_id, expected_size, expected_sha256)
+        [downloaded] = self.move([Download.parse(file_url, *how)], max_concurrency=1)
         return downloaded.result()
 
     def download_files(
@@ -206,9 +196,8 @@ class KieHook(KieBaseHook):
         :raises ValueError: An argument is unusable; nothing was transferred.
         :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
         """
-        downloads = Download.parse_many(
-            file_urls, destination, if_exists=if_exists, sign=sign, destination_conn_id=destination_conn_id
-        )
+        how = (destination, if_exists, sign, destination_conn_id)
+        downloads = Download.parse_many(file_urls, *how)
         return results_of(downloads, self.move(downloads, max_concurrency=max_concurrency))
 
     def move(

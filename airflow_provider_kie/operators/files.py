@@ -176,22 +176,12 @@ class KieUploadOperator(_FileOperator):
         """Upload the file or files."""
         from airflow_provider_kie.files.upload import Upload
 
+        how = (self.upload_path, self.file_name, self.method, self.source_conn_id)
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
-            return self._move(
-                Upload.parse(
-                    self.source,
-                    self.upload_path,
-                    file_name=self.file_name,
-                    method=self.method,
-                    source_conn_id=self.source_conn_id,
-                )
-            )
+            return self._move(Upload.parse(self.source, *how))
         if self.file_name is not None:
             raise ValueError("file_name is for a single source; many files get unique names")
-        uploads = Upload.parse_many(
-            self.source, self.upload_path, method=self.method, source_conn_id=self.source_conn_id
-        )
-        return self._move_many(uploads, context)
+        return self._move_many([Upload.parse(source, *how) for source in self.source], context)
 
 
 class KieDownloadOperator(_FileOperator):
@@ -269,25 +259,10 @@ class KieDownloadOperator(_FileOperator):
         from airflow_provider_kie.client.transfer.download import Expected
         from airflow_provider_kie.files.download import Download
 
+        how = (self.destination, self.if_exists, self.sign, self.destination_conn_id)
+        expected = (self.expected_size, self.expected_sha256)
         if isinstance(self.file_url, str):
-            return self._move(
-                Download.parse(
-                    self.file_url,
-                    self.destination,
-                    if_exists=self.if_exists,
-                    sign=self.sign,
-                    destination_conn_id=self.destination_conn_id,
-                    expected_size=self.expected_size,
-                    expected_sha256=self.expected_sha256,
-                )
-            )
-        if Expected.parse(self.expected_size, self.expected_sha256) != Expected():
+            return self._move(Download.parse(self.file_url, *how, *expected))
+        if Expected.parse(*expected) != Expected():
             raise ValueError("expected_size and expected_sha256 are for a single file_url")
-        downloads = Download.parse_many(
-            self.file_url,
-            self.destination,
-            if_exists=self.if_exists,
-            sign=self.sign,
-            destination_conn_id=self.destination_conn_id,
-        )
-        return self._move_many(downloads, context)
+        return self._move_many(Download.parse_many(self.file_url, *how), context)
