@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DAG_FOLDERS = {"examples": ROOT / "example_dags", "cluster": ROOT / "scripts" / "cluster_dags"}
 SLOTS = 4
 # Modules that every task would import anew; a worker imports them once, and its tasks are forks of it.
-PRELOADED = ["airflow_provider_kie.files.transfers", "airflow.providers.amazon.aws.fs.s3", "s3fs"]
+PRELOADED = ["airflow_provider_kie.hooks.kie", "airflow.providers.amazon.aws.fs.s3", "s3fs"]
 NAME = "KIE_CLUSTER_NAME"
 
 

@@ -13,19 +13,15 @@ from typing import Any, Protocol, TypeVar
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieBatchError
 from airflow_provider_kie.client.transfer.progress import Progress
-from airflow_provider_kie.files.results import DownloadedFile, UploadedFile
-from airflow_provider_kie.files.storage import Unfinished
+from airflow_provider_kie.files.local import Unfinished
+from airflow_provider_kie.files.results import Moved
+from airflow_provider_kie.files.shutdown import LOOK_SECONDS, PATIENCE_SECONDS
 
 log = logging.getLogger(__name__)
 
-# Airflow kills a task 5 seconds after it has asked it to end.
-PATIENCE_SECONDS = 2.5
 # How often a task can be asked to end while it is ending.
 ATTEMPTS = 5
-# How long a task that was asked to end may not notice.
-LOOK_SECONDS = 0.1
 
-Moved = UploadedFile | DownloadedFile
 RESULT = TypeVar("RESULT", bound=Moved)
 RESULT_co = TypeVar("RESULT_co", bound=Moved, covariant=True)
 
@@ -52,8 +48,8 @@ class Transfer(Protocol[RESULT_co]):
     def shown(self) -> str:
         """What it is called in logs and errors."""
 
-    def run(self, session: Session) -> RESULT_co:
-        """Move it."""
+    def run(self, *, session: Session) -> RESULT_co:
+        """Move it, in a thread of its own."""
 
 
 def run_all(
@@ -77,37 +73,31 @@ def run_all(
     :param on_wait: Called in this thread at least ten times a second; ends everything by raising.
     :return: How each ended, in the order given.
     """
+    on_done, on_wait = on_done or _ignore, on_wait or _ignore
     progress = Progress("batch")
     # A SimpleQueue waits for ever where a signal handler outlasts its timeout, in Python 3.11 at least.
     ended: Queue[Future[RESULT]] = Queue()
-    numbers: dict[Future[RESULT], int] = {}
+    begun: dict[Future[RESULT], Transfer[RESULT]] = {}
     executor = ThreadPoolExecutor(max_concurrency, thread_name_prefix="kie-transfer")
-
-    def note(future: Future[RESULT]) -> None:
-        transfer = transfers[numbers[future]]
-        if error := future.exception():
-            if len(transfers) > 1:
-                log.error("%s failed: %s: %s", transfer.shown, type(error).__name__, error)
-        elif on_done:
-            on_done(transfer, future.result())
-
     try:
-        if on_wait:
-            on_wait()
-        for number, transfer in enumerate(transfers):
-            future = executor.submit(transfer.run, session)
-            numbers[future] = number
+        on_wait()
+        for transfer in transfers:
+            future = executor.submit(transfer.run, session=session)
+            begun[future] = transfer
             future.add_done_callback(ended.put)
-        for count in range(len(transfers)):
-            note(_next(ended, on_wait))
-            progress.files(count + 1, len(transfers))
-        if on_wait:
-            on_wait()
+        for count in range(1, len(transfers) + 1):
+            future = _next(ended, on_wait)
+            if not (error := future.exception()):
+                on_done(begun[future], future.result())
+            elif len(transfers) > 1:
+                log.error("%s failed: %s: %s", begun[future].shown, type(error).__name__, error)
+            progress.files(count, len(transfers))
+        on_wait()
     except BaseException:
-        _end(executor, session, list(numbers))
+        _end(executor, session, list(begun))
         raise
     executor.shutdown()
-    return list(numbers)
+    return list(begun)
 
 
 def results_of(transfers: Sequence[Transfer[RESULT]], futures: Sequence[Future[RESULT]]) -> list[RESULT]:
@@ -131,10 +121,13 @@ def results_of(transfers: Sequence[Transfer[RESULT]], futures: Sequence[Future[R
     return [future.result() for future in futures]
 
 
-def _next(ended: Queue[Future[RESULT]], on_wait: Callable[[], None] | None) -> Future[RESULT]:
+def _ignore(*_: object) -> None:
+    """Stand in for a callback that nobody wants."""
+
+
+def _next(ended: Queue[Future[RESULT]], on_wait: Callable[[], None]) -> Future[RESULT]:
     while True:
-        if on_wait:
-            on_wait()
+        on_wait()
         try:
             return ended.get(timeout=LOOK_SECONDS)
         except Empty:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec.callbacks import Callback
 
 from airflow_provider_kie.files.local import part_name
+from airflow_provider_kie.files.shutdown import ABORT_SECONDS, LOOK_SECONDS
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -31,9 +32,6 @@ _PROVIDERS = {
     **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
     **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
 }
-_LOOK_SECONDS = 0.1
-# Airflow kills a task 5 seconds after it has asked it to end; 2 of them are for the last request.
-_ABORT_SECONDS = 2.0
 _PART_BYTES = 8 * 1024 * 1024
 _MOST_PARTS = 10_000
 # What is in one request cannot be called back: a slow network delivers it after the task has ended.
@@ -195,7 +193,7 @@ def _put_to_s3(file: Path, path: ObjectStoragePath, check_running: Callable[[], 
 def _abort(fs: Any, target: dict[str, str]) -> None:
     try:
         aborting = fs._call_s3("abort_multipart_upload", **target)
-        asyncio.run_coroutine_threadsafe(aborting, fs.loop).result(_ABORT_SECONDS)
+        asyncio.run_coroutine_threadsafe(aborting, fs.loop).result(ABORT_SECONDS)
     except FileNotFoundError:
         # It was completed after all, and only the answer is lost.
         return
@@ -214,7 +212,7 @@ def _run(fs: Any, work: Coroutine[Any, Any, Any], check_running: Callable[[], No
     future = asyncio.run_coroutine_threadsafe(work, fs.loop)
     try:
         check_running()
-        while not wait([future], _LOOK_SECONDS).done:
+        while not wait([future], LOOK_SECONDS).done:
             check_running()
     except BaseException:
         future.cancel()

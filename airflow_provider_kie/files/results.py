@@ -113,3 +113,6 @@ class DownloadedFile:
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON-safe dict that the operator returns."""
         return asdict(self)
+
+
+Moved = UploadedFile | DownloadedFile

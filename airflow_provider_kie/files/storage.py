@@ -30,16 +30,6 @@ if TYPE_CHECKING:
 
     Location = str | os.PathLike[str] | ObjectStoragePath
 
-__all__ = [
-    "LocalSource",
-    "LocalTarget",
-    "ObjectSource",
-    "ObjectTarget",
-    "Unfinished",
-    "open_source",
-    "open_target",
-]
-
 log = logging.getLogger(__name__)
 
 # What file systems call the thing that changes when a file does.
@@ -54,7 +44,7 @@ class LocalSource:
 
     path: Path
     size: int
-    version: str
+    version: str = ""
 
     @property
     def name(self) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_kie._state import TaskState
+from airflow_provider_kie.files.shutdown import LOOK_SECONDS, STORE_SECONDS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from airflow_provider_kie.files.batch import Moved, Session
-    from airflow_provider_kie.files.transfers import Download, Upload
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +22,6 @@ SAVE_SECONDS = 3.0
 SAVE_FILES = 100
 # Airflow warns of values above 64 KiB.
 PAGE_BYTES = 48 * 1024
-# How long the end of a task waits for the store.
-LAST_SECONDS = 30.0
 
 
 class Finished:
@@ -38,20 +34,13 @@ class Finished:
     whoever waits for Airflow cannot see that the task is to end.
 
     :param context: The task's context.
-    :param kie_conn_id: Airflow connection; what was done with another one counts for nothing.
     :param retries: How often Airflow retries the task.
     :param is_ended: Whether the task is to end, which no answer of Airflow's is worth waiting for.
     """
 
-    def __init__(
-        self, context: Context, kie_conn_id: str, retries: int | None, is_ended: Callable[[], bool]
-    ) -> None:
-        ti = context.get("ti")
-        self._store: Any = context.get("task_state_store")
-        self._try = getattr(ti, "try_number", 1)
-        # Airflow sets ``max_tries`` to the number of the try and the retries when it clears a task.
-        self._first_try = getattr(ti, "max_tries", 0) - (retries or 0) + 1
-        self._kie_conn_id = kie_conn_id
+    def __init__(self, context: Context, retries: int | None, is_ended: Callable[[], bool]) -> None:
+        self._state = TaskState(context)
+        self._first_try = self._state.first_try(retries)
         self._is_ended = is_ended
         self._stored: list[str] = []
         self._pages: list[dict[str, Any]] = [{}]
@@ -66,30 +55,19 @@ class Finished:
     @property
     def is_kept(self) -> bool:
         """Whether Airflow keeps anything at all."""
-        return self._store is not None
+        return self._state.is_available
 
     def load(self) -> None:
         """Read what earlier tries have finished."""
-        if self._store is None or self._try <= 1:
+        if not self.is_kept or self._state.try_number <= 1:
             return
-        for number in range(1, self._try):
+        for number in range(1, self._state.try_number):
             page = 0
             while not self._is_ended() and (files := self._read(_name(number, page))):
                 # Pages from before a clear are of no use, but a success removes them too.
                 self.earlier |= files if number >= self._first_try else {}
                 page += 1
         log.info("Earlier tries have finished %d files", len(self.earlier))
-
-    def key(self, transfer: Upload | Download) -> str:
-        """
-        Name a transfer.
-
-        :param transfer: What is to be moved.
-        :return: The name under which its result is kept.
-        :raises OSError: Its source cannot be looked at.
-        """
-        identity = json.dumps([self._kie_conn_id, *transfer.identity()])
-        return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
     def add(self, key: str, result: dict[str, Any]) -> None:
         """
@@ -127,7 +105,7 @@ class Finished:
     def _read(self, name: str) -> dict[str, Any] | None:
         """Give what a page holds; None where there is none."""
         try:
-            if (page := self._store.get(name)) is None:
+            if (page := self._state.load(name)) is None:
                 return None
             self._stored.append(name)
             return dict(page["files"])
@@ -144,11 +122,11 @@ class Finished:
 
     def _wait(self) -> bool:
         """Wait for the thread; give whether it is done."""
-        deadline = time.monotonic() + LAST_SECONDS
+        deadline = time.monotonic() + STORE_SECONDS
         while self._at_work and self._at_work.is_alive():
             if self._is_ended() or time.monotonic() >= deadline:
                 return False
-            self._at_work.join(0.1)
+            self._at_work.join(LOOK_SECONDS)
         return True
 
     def _start_saving(self) -> None:
@@ -160,8 +138,8 @@ class Finished:
     def _save(self, pages: dict[int, dict[str, Any]]) -> None:
         try:
             for number, files in pages.items():
-                name = _name(self._try, number)
-                self._store.set(name, {"files": files})
+                name = _name(self._state.try_number, number)
+                self._state.save(name, {"files": files})
                 if name not in self._stored:
                     self._stored.append(name)
                 # The last page may grow, so it is stored again.
@@ -177,61 +155,10 @@ class Finished:
         try:
             # From the end: what is left after a failure is still in one piece.
             for name in reversed(names):
-                self._store.delete(name)
+                self._state.delete(name)
         except Exception as error:
             log.warning("Cannot tell Airflow to forget what is finished: %s", error)
 
 
 def _name(try_number: int, page: int) -> str:
     return f"kie-finished-{try_number}-{page}"
-
-
-@dataclass
-class Remembered:
-    """
-    A transfer that is left out if an earlier try of the task has done it.
-
-    :param transfer: What is to be moved.
-    :param finished: What earlier tries have done.
-    """
-
-    transfer: Upload | Download
-    finished: Finished
-    key: str = ""
-    is_reused: bool = False
-
-    @property
-    def shown(self) -> str:
-        """What it is called in logs and errors."""
-        return self.transfer.shown
-
-    def run(self, session: Session) -> Moved:
-        """Move it, or give what an earlier try has moved, if that is still there."""
-        if self.finished.is_kept:
-            # Before the transfer: a source that changes afterwards is another one.
-            self.key = self.finished.key(self.transfer)
-            earlier = self.finished.earlier.get(self.key)
-            if earlier and (result := self._reusable(session, earlier)):
-                self.is_reused = True
-                return result
-        return self.transfer.run(session)
-
-    def note(self, result: Moved) -> None:
-        """
-        Have the result remembered, unless it is already.
-
-        :param result: What was moved.
-        """
-        if self.key and not self.is_reused and not getattr(result, "skipped", False):
-            self.finished.add(self.key, result.to_dict())
-
-    def _reusable(self, session: Session, earlier: dict[str, Any]) -> Moved | None:
-        from airflow_provider_kie.client.errors import KieCancelledError
-
-        try:
-            return self.transfer.reusable(session, earlier)
-        except KieCancelledError:
-            raise
-        except Exception as error:
-            log.warning("%s: cannot tell whether what is done still holds: %s", self.shown, error)
-            return None

@@ -12,14 +12,15 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_kie._compat import conf
 from airflow_provider_kie.links import KieLogsLink
 from airflow_provider_kie.operators._failures import fail_without_retry
-from airflow_provider_kie.operators._finished import Finished, Remembered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_kie.files.batch import Moved, Transfer
+    from airflow_provider_kie.client.transfer.download import Sign
+    from airflow_provider_kie.client.transfer.upload import UploadMethod
+    from airflow_provider_kie.files.download import Download, IfExists
     from airflow_provider_kie.files.storage import Location
-    from airflow_provider_kie.files.transfers import Download, Upload
+    from airflow_provider_kie.files.upload import Upload
 
 
 class _FileOperator(BaseOperator):
@@ -47,21 +48,27 @@ class _FileOperator(BaseOperator):
             if shown > most:
                 break
 
-    def _move(self, transfer: Transfer[Any]) -> dict[str, Any]:
+    def _move(self, transfer: Upload | Download) -> dict[str, Any]:
         """Move one file."""
         from airflow_provider_kie.hooks.kie import KieHook
 
         with fail_without_retry():
-            moved: Moved = KieHook(self.kie_conn_id).move_one(transfer, on_wait=self._check_running)
-        return moved.to_dict()
+            [moved] = KieHook(self.kie_conn_id).move(
+                [transfer], max_concurrency=1, on_wait=self._check_running
+            )
+            return moved.result().to_dict()
 
-    def _move_all(
+    def _move_many(
         self, transfers: Sequence[Upload] | Sequence[Download], context: Context
     ) -> list[dict[str, Any]]:
         """Move many files, but for those that an earlier try has moved."""
+        from airflow_provider_kie.files.batch import results_of
         from airflow_provider_kie.hooks.kie import KieHook
+        from airflow_provider_kie.operators._finished import Finished
+        from airflow_provider_kie.operators._reuse import Remembered
 
-        finished = Finished(context, self.kie_conn_id, self.retries, lambda: self._is_killed)
+        finished = Finished(context, self.retries, self._is_ended)
+        remembered = [Remembered(transfer, self.kie_conn_id, finished) for transfer in transfers]
 
         def on_wait() -> None:
             self._check_running()
@@ -70,12 +77,13 @@ class _FileOperator(BaseOperator):
         finished.load()
         try:
             with fail_without_retry():
-                results: list[Moved] = KieHook(self.kie_conn_id).move(
-                    [Remembered(transfer, finished) for transfer in transfers],
+                moved = KieHook(self.kie_conn_id).move(
+                    remembered,
                     max_concurrency=self.max_concurrency,
                     on_done=Remembered.note,
                     on_wait=on_wait,
                 )
+                results = results_of(remembered, moved)
         except Exception:
             # A task that is to be over in seconds asks Airflow for nothing that might take longer.
             if not self._is_killed:
@@ -84,6 +92,9 @@ class _FileOperator(BaseOperator):
         finished.forget()
         self._check_running()
         return [result.to_dict() for result in results]
+
+    def _is_ended(self) -> bool:
+        return self._is_killed
 
     def _check_running(self) -> None:
         if self._is_killed:
@@ -146,7 +157,7 @@ class KieUploadOperator(_FileOperator):
         source: Location | Sequence[Location],
         upload_path: str,
         file_name: str | None = None,
-        method: str = "auto",
+        method: UploadMethod = "auto",
         source_conn_id: str | None = None,
         max_concurrency: int = 8,
         kie_conn_id: str = "kie_default",
@@ -163,18 +174,14 @@ class KieUploadOperator(_FileOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the file or files."""
-        from airflow_provider_kie.files.transfers import Upload
+        from airflow_provider_kie.files.upload import Upload
 
+        how = (self.upload_path, self.file_name, self.method, self.source_conn_id)
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
-            return self._move(
-                Upload(self.source, self.upload_path, self.file_name, self.method, self.source_conn_id)
-            )
+            return self._move(Upload.parse(self.source, *how))
         if self.file_name is not None:
             raise ValueError("file_name is for a single source; many files get unique names")
-        uploads = [
-            Upload(source, self.upload_path, None, self.method, self.source_conn_id) for source in self.source
-        ]
-        return self._move_all(uploads, context)
+        return self._move_many([Upload.parse(source, *how) for source in self.source], context)
 
 
 class KieDownloadOperator(_FileOperator):
@@ -227,8 +234,8 @@ class KieDownloadOperator(_FileOperator):
         *,
         file_url: str | Sequence[str],
         destination: Location,
-        if_exists: str = "overwrite",
-        sign: str = "auto",
+        if_exists: IfExists = "overwrite",
+        sign: Sign = "auto",
         expected_size: int | None = None,
         expected_sha256: str | None = None,
         destination_conn_id: str | None = None,
@@ -250,16 +257,12 @@ class KieDownloadOperator(_FileOperator):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Download the file or files."""
         from airflow_provider_kie.client.transfer.download import Expected
-        from airflow_provider_kie.files.transfers import Download, distinct_names
+        from airflow_provider_kie.files.download import Download
 
         how = (self.destination, self.if_exists, self.sign, self.destination_conn_id)
-        expected = Expected.parse(self.expected_size, self.expected_sha256)
+        expected = (self.expected_size, self.expected_sha256)
         if isinstance(self.file_url, str):
-            return self._move(Download(self.file_url, *how, expected))
-        if expected != Expected():
+            return self._move(Download.parse(self.file_url, *how, *expected))
+        if Expected.parse(*expected) != Expected():
             raise ValueError("expected_size and expected_sha256 are for a single file_url")
-        names = distinct_names(self.file_url)
-        downloads = [
-            Download(url, *how, name_in_folder=name) for url, name in zip(self.file_url, names, strict=True)
-        ]
-        return self._move_all(downloads, context)
+        return self._move_many(Download.parse_many(self.file_url, *how), context)

@@ -13,7 +13,8 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
     KieValidationError,
 )
-from airflow_provider_kie.files import transfers
+from airflow_provider_kie.client.transfer.upload import UploadMethod
+from airflow_provider_kie.files import upload as uploads
 
 from .server import BIG, FILE, HALF, LONGER, Reply, envelope, stored
 from .trial import Ending, Trial
@@ -30,7 +31,7 @@ REFUSALS = {
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=[name.replace(" ", "-") for name in REFUSALS])
 @pytest.mark.parametrize("method", ["auto", "url"])
 def test_what_kie_ai_does_not_fetch_is_not_fetched_by_the_worker(
-    method: str, refusal: Reply, trial: Trial
+    method: UploadMethod, refusal: Reply, trial: Trial
 ) -> None:
     api, upload = trial.host(trusted=True), trial.host((refusal,) * 9, trusted=True)
     inner = trial.host((Reply(),) * 9)
@@ -123,7 +124,7 @@ CASES = [
 def test_an_address_is_sent_through_the_worker_whole_where_the_author_says_so(
     case: Case, trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfers, "SPOOL_LIMIT", len(BIG))
+    monkeypatch.setattr(uploads, "SPOOL_LIMIT", len(BIG))
     api, upload = trial.host(trusted=True), trial.host(case.uploads, trusted=True)
     files = trial.host(case.files)
     trial.words |= {"size": str(len(case.arrives)), "files": upload.url}
@@ -144,7 +145,7 @@ def test_an_address_is_sent_through_the_worker_whole_where_the_author_says_so(
 
 
 def test_a_known_length_needs_no_room_on_the_worker(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfers, "SPOOL_LIMIT", 0)
+    monkeypatch.setattr(uploads, "SPOOL_LIMIT", 0)
     api, upload, files = trial.host(trusted=True), trial.host((stored(),), trusted=True), trial.host()
     files.script = [Reply(), Reply()]
     trial.words |= {"size": str(len(FILE)), "files": upload.url}

@@ -19,6 +19,7 @@ from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieCancelledError, KieConnectionError, KieError
 from airflow_provider_kie.client.http import requests as sending
 from airflow_provider_kie.client.http import session
+from airflow_provider_kie.client.transfer.upload import UploadMethod
 from airflow_provider_kie.hooks.kie import KieHook
 
 from .keeping import Drip, KeepingServer, Part, answer, chunked
@@ -152,7 +153,7 @@ def test_an_answer_that_is_slow_but_in_time_is_taken(
     trial.close()
 
 
-def upload(method: str, path: Path) -> Callable[[KieHook], Any]:
+def upload(method: UploadMethod, path: Path) -> Callable[[KieHook], Any]:
     return lambda hook: hook.upload_file(path, "faults", method=method)
 
 

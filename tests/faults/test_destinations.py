@@ -17,6 +17,8 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_kie.client.errors import KieError, KieTransferError
+from airflow_provider_kie.client.transfer.download import Sign
+from airflow_provider_kie.client.transfer.upload import UploadMethod
 
 from .server import FILE, HALF, Reply, signs, stored
 from .trial import OLD, Ending, Trial
@@ -181,7 +183,7 @@ def test_a_full_disk_is_an_os_error_that_leaves_nothing(signed: bool, trial: Tri
     files = trial.host([Reply(file=FILE * 2)] * 9)
     trial.words["link"] = f"{files.url}/store/a.bin?X-Amz-Signature={trial.signature}"
     trial.connect(api.url, api.url)
-    sign = "always" if signed else "never"
+    sign: Sign = "always" if signed else "never"
     result, error = trial.play(lambda hook: hook.download_file(f"{files.url}/a.bin", trial.target, sign=sign))
     trial.judge_ending(error, OSError)
     if str(small_disk) not in str(error):
@@ -500,7 +502,7 @@ def test_a_source_that_fails_while_it_is_read_is_an_error(
     data: bytes,
     error: Exception | None,
     ends: type[Exception],
-    method: str,
+    method: UploadMethod,
     trial: Trial,
     storage: Any,
     monkeypatch: pytest.MonkeyPatch,

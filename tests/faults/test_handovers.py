@@ -15,7 +15,8 @@ import boto3
 import pytest
 
 from airflow_provider_kie.client.errors import KieCancelledError
-from airflow_provider_kie.files.storage import Unfinished, open_target
+from airflow_provider_kie.files.local import Unfinished
+from airflow_provider_kie.files.storage import open_target
 
 from .road import Road
 from .server import BIG, Reply

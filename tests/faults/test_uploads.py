@@ -27,6 +27,7 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
     KieValidationError,
 )
+from airflow_provider_kie.client.transfer.upload import UploadMethod
 from airflow_provider_kie.simulator import KieSimulator
 
 from .server import BIG, FILE, Reply, envelope, stored
@@ -91,7 +92,7 @@ class Case:
     replies: tuple[Reply, ...]
     ends: Ending | tuple[Ending, ...] = None
     asked: int | None = None
-    method: str = "stream"
+    method: UploadMethod = "stream"
     mishap: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     within: float = 8.0
@@ -295,7 +296,7 @@ class UrlCase:
     faults: tuple[Mapping[str, Any], ...] = ()
     files: tuple[Reply, ...] = (Reply(),)
     ends: Ending | tuple[Ending, ...] = None
-    method: str = "auto"
+    method: UploadMethod = "auto"
 
 
 CANNOT_FETCH: dict[str, Any] = {"code": 400, "msg": "Could not download the file from fileUrl: timed out"}

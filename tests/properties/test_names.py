@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_kie.client.arguments import clean_file_name, clean_upload_path
 from airflow_provider_kie.client.transfer.upload import unique_file_name
 from airflow_provider_kie.client.urls import NAME_LIMIT, file_name_of, is_http_url, without_query
-from airflow_provider_kie.files.transfers import distinct_names
+from airflow_provider_kie.files.download import distinct_names
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Long without many draws, which would cost most of the time.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Literal, Self
 
 from tenacity import Retrying
 
@@ -28,7 +28,7 @@ from airflow_provider_kie.client.transfer.progress import Progress, Tries
 from airflow_provider_kie.client.transfer.sink import Sink
 from airflow_provider_kie.client.urls import file_name_of, without_query
 
-SIGN = ("auto", "always", "never")
+Sign = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,9 @@ def signed_link(send: Callable[[Call[str]], str], file_url: str) -> str:
     try:
         return send(files.get_download_url(file_url))
     except KieValidationError as error:
-        raise KieValidationError(
+        raise error.saying(
             f"{error} Only files that kie.ai generated can be signed; fetch an uploaded file by its "
-            "download_url with sign='auto' or 'never'.",
-            code=error.code,
+            "download_url with sign='auto' or 'never'."
         ) from None
 
 
@@ -181,7 +180,7 @@ class _Download:
         except KieError as error:
             # What breaks when the client is stopped is no failure of the host's.
             self.client.check_running()
-            error.args = (f"{self.shown}: {error.args[0]}",)
+            error.saying(f"{self.shown}: {error.args[0]}")
             raise
 
     def _receive(self) -> Received:

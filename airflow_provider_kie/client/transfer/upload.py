@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import PurePosixPath
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from airflow_provider_kie.client.api import files
 from airflow_provider_kie.client.api.files import UploadReceipt
@@ -24,7 +24,7 @@ from airflow_provider_kie.client.transfer.hashing import Sha256
 from airflow_provider_kie.client.transfer.progress import Progress
 
 Method = Literal["stream", "url", "base64"]
-METHODS = ("auto", "stream", "url", "base64")
+UploadMethod = Literal["auto", Method]
 
 # kie.ai's documents: base64 is advised up to 1 MB and refused beyond 10 MB.
 BASE64_ADVISED = 1_000_000
@@ -57,7 +57,7 @@ def choose_method(method: str, *, size: int | None) -> Method:
 
     kie.ai page: https://docs.kie.ai/file-upload-api/quickstart
     """
-    check_choice("method", method, METHODS)
+    check_choice("method", method, get_args(UploadMethod))
     if size is None:
         if method == "base64":
             raise ValueError(

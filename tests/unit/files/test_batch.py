@@ -17,8 +17,9 @@ from airflow_provider_kie.client.errors import KieBatchError, KieCancelledError
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.files import batch as batches
 from airflow_provider_kie.files.batch import Session, results_of, run_all
+from airflow_provider_kie.files.local import Unfinished
 from airflow_provider_kie.files.results import DownloadedFile
-from airflow_provider_kie.files.storage import Unfinished
+from airflow_provider_kie.files.shutdown import LOOK_SECONDS
 
 LONG = 30.0
 
@@ -38,7 +39,7 @@ class Move:
     began: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def run(self, session: Session) -> DownloadedFile:
+    def run(self, *, session: Session) -> DownloadedFile:
         if self.part:
             self.part.write_bytes(b"half")
             session.unfinished.add(self.part)
@@ -174,7 +175,7 @@ def test_a_signal_handler_that_takes_its_time_makes_nobody_deaf(session: Session
     killed = []
 
     def on_alarm(number: int, frame: FrameType | None) -> None:
-        time.sleep(2 * batches.LOOK_SECONDS)
+        time.sleep(2 * LOOK_SECONDS)
         killed.append(number)
 
     def on_wait() -> None:
@@ -182,7 +183,7 @@ def test_a_signal_handler_that_takes_its_time_makes_nobody_deaf(session: Session
             raise KieCancelledError("ended")
 
     before = signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, batches.LOOK_SECONDS / 2)
+    signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS / 2)
     began = time.monotonic()
     try:
         with pytest.raises(KieCancelledError):

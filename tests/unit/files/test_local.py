@@ -15,7 +15,8 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from airflow_provider_kie.client.errors import KieCancelledError
-from airflow_provider_kie.files.storage import LocalTarget, ObjectTarget, Unfinished, open_source, open_target
+from airflow_provider_kie.files.local import Unfinished
+from airflow_provider_kie.files.storage import LocalTarget, ObjectTarget, open_source, open_target
 
 CONTENT = b"new" * 1000
 

@@ -16,7 +16,8 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_kie.client.errors import KieCancelledError
-from airflow_provider_kie.files.storage import Unfinished, open_source, open_target
+from airflow_provider_kie.files.local import Unfinished
+from airflow_provider_kie.files.storage import open_source, open_target
 
 
 def open_as_target(location: Any) -> object:

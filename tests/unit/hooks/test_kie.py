@@ -19,6 +19,7 @@ from airflow_provider_kie.client.errors import (
     KieTransferError,
     KieValidationError,
 )
+from airflow_provider_kie.client.transfer.upload import UploadMethod
 from airflow_provider_kie.files.results import UploadedFile
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
@@ -121,7 +122,7 @@ def test_auto_follows_the_documents_on_size(
 @pytest.mark.parametrize("method", ["stream", "base64"])
 @pytest.mark.parametrize("shape", ["recorded", "quickstart"])
 def test_what_was_uploaded_is_described_in_full(
-    method: str, shape: Any, kie_simulator: KieSimulator, photo: Path
+    method: UploadMethod, shape: Any, kie_simulator: KieSimulator, photo: Path
 ) -> None:
     kie_simulator.upload_shape = shape
     uploaded = KieHook().upload_file(str(photo), "/images/nightly/", file_name="Ä b.png", method=method)
@@ -222,7 +223,7 @@ def test_a_dropped_upload_is_sent_again_from_its_start(kie_simulator: KieSimulat
     ],
 )
 def test_a_method_that_cannot_carry_the_source_is_refused(
-    method: str, size: int, reason: str, kie_simulator: KieSimulator, tmp_path: Path
+    method: Any, size: int, reason: str, kie_simulator: KieSimulator, tmp_path: Path
 ) -> None:
     source = tmp_path / "data.bin"
     source.write_bytes(bytes(size))

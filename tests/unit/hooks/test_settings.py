@@ -193,7 +193,7 @@ async def test_a_lookup_that_fails_otherwise_tells_why(
 ) -> None:
     vault = Vault(error)
     monkeypatch.setattr(KieHook, "get_connection", vault.get)
-    monkeypatch.setattr("airflow_provider_kie.hooks.kie.aget_connection", vault.aget)
+    monkeypatch.setattr("airflow_provider_kie.hooks._base.aget_connection", vault.aget)
     hook = KieHook("kie_b")
     with pytest.raises(KieConnectionNotFoundError) as caught:
         hook.get_conn()

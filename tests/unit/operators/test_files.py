@@ -67,11 +67,12 @@ def test_every_argument_is_templated_and_assigned_as_it_came(operator: Any) -> N
 
 
 def test_making_an_operator_touches_no_connection_and_no_network() -> None:
+    no: Any = "no"
     with DAG("d"):
         KieUploadOperator(
             task_id="u", source="s3://b/k", upload_path="", source_conn_id="no", kie_conn_id="no"
         )
-        KieDownloadOperator(task_id="d", file_url="no url", destination="", sign="no", kie_conn_id="no")
+        KieDownloadOperator(task_id="d", file_url="no url", destination="", sign=no, kie_conn_id="no")
         KieUploadOperator.partial(task_id="m", upload_path="a").expand(source=["s3://b/k"])
         KieDownloadOperator.partial(task_id="n", destination="a/").expand(file_url=["https://e.example/a"])
 
@@ -110,12 +111,14 @@ def test_what_may_pass_is_left_to_airflows_retries(
 
 
 def test_bad_input_is_a_value_error(kie_simulator: KieSimulator, photo: Path) -> None:
+    unknown: Any = "carrier-pigeon"
     with pytest.raises(ValueError, match="auto, stream, url, base64"):
-        execute(KieUploadOperator(task_id="up", source=photo, upload_path="a", method="carrier-pigeon"))
+        execute(KieUploadOperator(task_id="up", source=photo, upload_path="a", method=unknown))
+    url = "https://e.example/a"
     with pytest.raises(ValueError, match="overwrite, skip, fail"):
-        execute(
-            KieDownloadOperator(task_id="d", file_url="https://e.example/a", destination="a", if_exists="hm")
-        )
+        execute(KieDownloadOperator(task_id="d", file_url=url, destination="a", if_exists=unknown))
+    with pytest.raises(ValueError, match="auto, always, never"):
+        execute(KieDownloadOperator(task_id="d", file_url=url, destination="a", sign=unknown))
 
 
 def test_an_unusable_connection_fails_without_retry(photo: Path, connect: Callable[..., str]) -> None:

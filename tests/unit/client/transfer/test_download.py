@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
 import pytest
 
@@ -34,9 +34,9 @@ from airflow_provider_kie.client.errors import (
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.transfer.download import (
     NOTHING_EXPECTED,
-    SIGN,
     Expected,
     Received,
+    Sign,
     download,
     needs_signing,
 )
@@ -781,7 +781,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_only_generated_files_need_signing(sign: str, file_url: str, signed: bool) -> None:
-    assert sign in SIGN
+    assert sign in get_args(Sign)
     with KieClient(KieSettings("a-key", upload_base_url="https://up.example")) as client:
         assert needs_signing(client, file_url, sign) is signed
 
