@@ -60,7 +60,7 @@ class KieClient:
         """
         Send a call, repeating it after transient failures.
 
-        :param call: What to send, from :mod:`airflow_provider_kie.client.api`.
+        :param call: What to send, from ``airflow_provider_kie.client.api``.
         :param retries: Counts the retries.
         :return: The call's result.
         :raises KieError: The answer to the last try was an error, or none came.
