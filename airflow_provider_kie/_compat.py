@@ -1,4 +1,4 @@
-"""Names whose place in Airflow moved between 3.1 and 3.3; nothing else asks which Airflow this is."""
+"""Names that moved within Airflow between 3.1 and 3.3; no other module asks which Airflow this is."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def get_stats() -> Any:
     """
     Get Airflow's metrics.
 
-    :return: What has ``incr``, ``gauge`` and ``timing``.
+    :return: An object with ``incr``, ``gauge`` and ``timing``.
     """
     try:
         from airflow.sdk.observability.stats import Stats

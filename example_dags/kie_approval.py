@@ -35,7 +35,7 @@ with DAG(
 
     @task
     def balance() -> float:
-        """Ask for the balance, to name it in the question."""
+        """Ask for the balance, to show it in the question."""
         return KieHook().get_credits()
 
     approve = ApprovalOperator(

@@ -1,10 +1,10 @@
 """
-A backlog of files, drained every hour, some at a time; what is done leaves it, so nothing is done twice.
+A backlog of files, drained every hour, some at a time; finished files leave it, so nothing is done twice.
 
 A file that fails is tried again by the next run, and stays at the head of the line: look at failed runs. It
 needs the connection ``kie_default`` and the pool ``kie``, which bounds how many of its tasks, and of other
 DAGs' in the same pool, use kie.ai at a time: ``airflow pools set kie 4 "Tasks that use kie.ai"``. The folders
-of its params are on a disk that all workers share; files are put there complete, that is renamed into place.
+in its params are on a disk that all workers share; files must arrive there complete, by being renamed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ with DAG(
 
     @task
     def put_away(uploaded: dict[str, str], done: str) -> str:
-        """Take a finished file out of the backlog; not another one that has come in its place meanwhile."""
+        """Take a finished file out of the backlog, but not another one that has taken its place meanwhile."""
         source, target = Path(uploaded["source"]), Path(done, Path(uploaded["source"]).name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.exists():  # or an earlier try has moved it

@@ -1,7 +1,7 @@
 """
 The balance over time: every hour a small file with a line of CSV, ``time,balance``.
 
-It is a file a run because object storage cannot append: a retry writes the same file again, and
+It is one file per run because object storage cannot append: a retry writes the same file again, and
 ``cat folder/*.csv`` is the history. The param ``folder`` is a folder, or a URL such as
 ``s3://aws_default@bucket/kie``, whose user name is the storage's connection. It needs the connection
 ``kie_default``.
@@ -27,7 +27,7 @@ with DAG(
     # [START howto_hook_kie_balance_history]
     @task
     def record(folder: str, name: str) -> float:
-        """Write the balance of now to the file of this run."""
+        """Write the current balance to the file of this run."""
         balance = KieHook().get_credits()
         path = ObjectStoragePath(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)

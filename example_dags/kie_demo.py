@@ -88,7 +88,7 @@ with DAG(
 
     @task
     def list_files(*uploads: dict[str, str], generated: str) -> list[str]:
-        """List what is to be fetched back."""
+        """List the files to fetch back."""
         return [upload["download_url"] for upload in uploads] + ([generated] if generated else [])
 
     urls = list_files(

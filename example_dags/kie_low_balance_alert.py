@@ -2,7 +2,7 @@
 An alert when the balance falls below 50 credits.
 
 Nothing runs until that happens: the triggerer watches the balance and makes an event each time it falls
-below, and the event starts the DAG; started by hand, it has no event to tell of and fails. It needs the
+below, and the event starts the DAG; started by hand, it has no event to report and fails. It needs the
 connection ``kie_default``, and a triggerer. In place of ``LogNotifier`` put the one you read at night:
 ``SlackNotifier`` of apache-airflow-providers-slack, or ``SmtpNotifier`` of apache-airflow-providers-smtp.
 """
@@ -51,7 +51,7 @@ with DAG(
 
     @task(on_success_callback=[LogNotifier("{{ ti.xcom_pull('write_alert') }}")])
     def write_alert(triggering_asset_events: Any = None) -> str:
-        """Say what has happened."""
+        """Return what has happened, in words."""
         event = triggering_asset_events[credits_low][-1].extra["payload"]
         return (
             f"kie.ai: {event['balance']:g} credits are left, fewer than {event['threshold']:g}; "

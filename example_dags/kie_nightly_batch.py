@@ -2,8 +2,8 @@
 A nightly batch: wait until the account can pay, upload a folder, generate, fetch the results.
 
 Each file goes its own way and leaves the inbox at the end of it, so that no night pays again for what another
-has finished; what failed stays for the next night. If the credits do not come within six hours, the night
-goes the other way, to ``too_few_credits``, and the whole inbox waits. It needs the connection
+has finished; failed files stay for the next night. If the credits do not come within six hours, the run takes
+the other branch, ``too_few_credits``, and the whole inbox waits. It needs the connection
 ``kie_default``, and a triggerer.
 
 The generating itself is left out: it costs credits. ``generate`` stands where your own step goes, and the
@@ -46,7 +46,7 @@ with DAG(
 
     @task
     def price(files: list[str], credits_per_file: str) -> float:
-        """Say how many credits tonight's batch needs."""
+        """Return how many credits tonight's batch needs."""
         return len(files) * float(credits_per_file)
 
     files = list_inbox("{{ params.inbox }}")
@@ -57,7 +57,7 @@ with DAG(
         threshold=needed,
         poke_interval=timedelta(minutes=1),
         timeout=timedelta(hours=6),
-        soft_fail=True,  # only of the timeout; with a wrong key, say, the run fails
+        soft_fail=True,  # for the timeout only; with a wrong key, say, the run fails
         deferrable=True,
     )
 
@@ -73,12 +73,12 @@ with DAG(
 
     @task
     def generate(uploaded: dict[str, str]) -> str:
-        """Give the URL of a result: here, of the upload itself."""
+        """Return the URL of a result: here, of the upload itself."""
         return uploaded["download_url"]
 
     @task
     def put_away(uploaded: dict[str, str], done: str) -> str:
-        """Take a finished file out of the inbox; not another one that has come in its place meanwhile."""
+        """Take a finished file out of the inbox, but not another one that has taken its place meanwhile."""
         source, target = Path(uploaded["source"]), Path(done, Path(uploaded["source"]).name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.exists():  # or an earlier try has moved it
@@ -91,7 +91,7 @@ with DAG(
     # [START howto_operator_kie_upload_mapped]
     @task_group
     def process(source: str) -> None:
-        """Take one file all its way, whatever becomes of the others."""
+        """Take one file all the way, whatever becomes of the others."""
         upload = KieUploadOperator(
             task_id="upload",
             source=source,

@@ -1,4 +1,4 @@
-"""The same verbs in ``@task`` functions, through ``KieHook``."""
+"""The same operations in ``@task`` functions, through ``KieHook``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ with DAG(
 
     @task
     def upload(source: str) -> str:
-        """Upload a file and give its public URL."""
+        """Upload a file and return its public URL."""
         uploaded = KieHook().upload_file(source, "airflow/examples")
         return uploaded.download_url
 
     @task
     def fetch(file_url: str, destination: str) -> str:
-        """Download a file and give its place."""
+        """Download a file and return its path."""
         downloaded = KieHook().download_file(file_url, destination)
         return downloaded.path
 

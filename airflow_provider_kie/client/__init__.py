@@ -1,8 +1,8 @@
 """
-The client: speaks kie.ai, knows nothing of Airflow.
+The kie.ai client; knows nothing of Airflow.
 
-``from airflow_provider_kie.client import KieClient`` loads what it needs when it is asked for, so that a DAG
-file which imports :mod:`airflow_provider_kie.client.errors` alone does not pay for an HTTP library.
+``from airflow_provider_kie.client import KieClient`` loads its modules lazily, so that a DAG file importing
+only :mod:`airflow_provider_kie.client.errors` does not pay for an HTTP library.
 """
 
 from __future__ import annotations

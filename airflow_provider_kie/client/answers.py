@@ -21,7 +21,7 @@ from airflow_provider_kie.client.errors import (
 
 T = TypeVar("T")
 
-# kie.ai's answers are below 2 KB; more than this is not one of them.
+# kie.ai's answers are under 2 KB; anything larger than this is not one of them.
 ANSWER_LIMIT = 1024 * 1024
 
 
@@ -29,13 +29,13 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
     """
     Turn an answer into the call's result: by the body's code first, the HTTP status second.
 
-    :param call: What was asked.
+    :param call: The call that was sent.
     :param status: HTTP status; 200 is never taken for success.
-    :param headers: Response headers, names in any case as httpx gives them.
+    :param headers: Response headers, case-insensitive as httpx's are.
     :param body: The whole body.
     :return: What ``call.parse`` makes of the answer's ``data``.
     :raises KieError: The error that the code stands for.
-    :raises KieResponseError: It is no answer of kie.ai's, or success without the promised data.
+    :raises KieResponseError: It is not an answer of kie.ai's, or success without the promised data.
     """
     answer = _load(call, status, headers, body)
     code = _code(answer)
@@ -64,12 +64,12 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
 
 def is_packed(call: Call[Any], headers: Mapping[str, str]) -> bool:
     """
-    Tell whether an answer comes packed: not asked for, but some proxies do so by themselves.
+    Return whether an answer is compressed: never asked for, but some proxies do it anyway.
 
-    :param call: What was asked.
+    :param call: The call that was sent.
     :param headers: Response headers.
     :return: True if :func:`unpack` has to unpack it.
-    :raises KieResponseError: It is packed in a way that cannot be unpacked.
+    :raises KieResponseError: The encoding is not supported.
     """
     named = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
     ways = [name for name in named if name not in ("", "identity")]
@@ -83,13 +83,13 @@ def is_packed(call: Call[Any], headers: Mapping[str, str]) -> bool:
 
 def unpack(call: Call[Any], headers: Mapping[str, str], body: bytes) -> bytes:
     """
-    Unpack an answer that came packed; never more of it than an answer may have.
+    Unpack a compressed answer, never beyond the size that an answer may have.
 
-    :param call: What was asked.
+    :param call: The call that was sent.
     :param headers: Response headers.
-    :param body: The whole body as it came.
+    :param body: The whole body as received.
     :return: The plain body.
-    :raises KieResponseError: It is broken, or larger than 1 MiB when unpacked.
+    :raises KieResponseError: It is corrupt, or larger than 1 MiB when unpacked.
     """
     if not is_packed(call, headers):
         return body
@@ -110,7 +110,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     Read the ``Retry-After`` header.
 
     :param headers: Response headers.
-    :return: Seconds from now, 0 or more; None where it is missing or unreadable.
+    :return: Seconds from now, 0 or more; None if it is missing or unreadable.
     """
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
@@ -139,7 +139,7 @@ def _load(call: Call[Any], status: int, headers: Mapping[str, str], body: bytes)
         )
     if status in (401, 404, 429):
         raise _error(call, status, found, headers)
-    # A cut or foreign body under a 200 passes, as a rule; under a 3xx or 4xx it will not.
+    # A truncated or foreign body is usually temporary under a 200, but not under a 3xx or 4xx.
     raise KieResponseError(
         f"{call.name}: HTTP {status} with an answer that is no JSON object: {found}",
         code=status,

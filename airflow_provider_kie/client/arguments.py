@@ -1,4 +1,4 @@
-"""What callers pass, checked before anything is sent; messages say what is allowed."""
+"""Checks of what callers pass, before anything is sent; messages say what is allowed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> str:
     """
-    Check an argument that takes one of a few words.
+    Check an argument that must be one of a few words.
 
     :param name: The argument's name, for the message.
     :param value: What was passed.
@@ -32,9 +32,9 @@ def check_public_url(name: str, url: str) -> str:
 
     :param name: The argument's name, for the message.
     :param url: URL.
-    :return: The same.
-    :raises ValueError: It is no http(s) URL, or has a user name or password in it. The message shows it
-        without these and its query.
+    :return: The URL, unchanged.
+    :raises ValueError: It is not an http(s) URL, or contains a user name or password. The message shows it
+        without these and without its query.
     """
     if not is_http_url(url):
         raise ValueError(f"{name} must be an absolute http(s) URL, not {presentable(url)!r}")
@@ -48,11 +48,11 @@ def check_public_url(name: str, url: str) -> str:
 
 def clean_upload_path(upload_path: str) -> str:
     """
-    Check the folder at kie.ai.
+    Check the upload folder.
 
     :param upload_path: Folder; slashes at its ends are stripped, because kie.ai refuses them.
     :return: The stripped folder.
-    :raises ValueError: It is empty, or no plain path.
+    :raises ValueError: It is empty, or not a plain path.
     """
     stripped = upload_path.strip("/")
     if not stripped.strip("/ "):
@@ -69,8 +69,8 @@ def clean_file_name(file_name: str) -> str:
     Check a file name that the caller chose.
 
     :param file_name: Name with its extension, from which kie.ai takes the media type.
-    :return: The same.
-    :raises ValueError: It is empty or no plain name.
+    :return: The name, unchanged.
+    :raises ValueError: It is empty, or not a plain name.
     """
     if file_name in ("", ".", "..") or re.search(r"[/\\]", file_name) or _CONTROL.search(file_name):
         raise ValueError(

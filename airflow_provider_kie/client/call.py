@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Readable(Protocol):
-    """What a file's bytes are read from: the part of a binary file that an upload needs."""
+    """The part of a binary file's interface that an upload needs."""
 
     def read(self, size: int = -1, /) -> bytes: ...
     def seek(self, offset: int, whence: int = 0, /) -> int: ...
@@ -25,7 +25,7 @@ class FilePart:
 
     :param name: File name.
     :param mime_type: Media type.
-    :param open: Opens the bytes from their start; called once for each attempt.
+    :param open: Opens the file at its start; called once per attempt.
     """
 
     name: str
@@ -36,9 +36,9 @@ class FilePart:
 @dataclass(frozen=True)
 class Call(Generic[T]):
     """
-    One request to kie.ai and how its answer is read.
+    One request to kie.ai and how to read its answer.
 
-    :param name: What it is called in logs and errors.
+    :param name: Its name in logs and errors.
     :param host: Which of the two hosts answers it.
     :param method: HTTP method.
     :param path: Path below the host's base URL.
@@ -46,8 +46,8 @@ class Call(Generic[T]):
     :param json: JSON body.
     :param fields: Text fields of a multipart body; they go before the file.
     :param file: File of a multipart body.
-    :param repeatable: False where sending it twice may cost money: then it is repeated only when it was
-        refused or never sent.
+    :param repeatable: False if sending it twice may cost money; it is then repeated only if it was refused
+        or never sent.
     """
 
     name: str

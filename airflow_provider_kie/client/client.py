@@ -1,4 +1,4 @@
-"""The two clients, sync and async: a call sent until it is answered, a file opened, all stopped at once."""
+"""The sync and the async client: calls sent with retries, files opened, everything stopped at once."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class KieClient:
     Use it as a context manager, or call :meth:`close`.
 
     :param settings: Which account, which hosts, how patient.
-    :param connections: How many connections are kept open: as many as threads share the client.
-    :param transport: What sends the requests instead of the network, such as an ``httpx.MockTransport``.
+    :param connections: How many connections are kept open: one for each thread that shares the client.
+    :param transport: Sends the requests in place of the network, such as an ``httpx.MockTransport``.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class KieClient:
         self._cooldown = Cooldown(sleep=self._stopped.wait)
 
     def _leave_to_parent(self) -> None:
-        """Begin anew in a child process: two that speak over one connection get each other's answers."""
+        """Start afresh in a child process: two processes on one connection get each other's answers."""
         if self._session.is_closed or self._stopped.is_set():
             return
         self._session.leave_to_parent()
@@ -60,10 +60,10 @@ class KieClient:
         """
         Send a call, repeating it after transient failures.
 
-        :param call: What to send, from :mod:`airflow_provider_kie.client.api`.
+        :param call: What to send, from ``airflow_provider_kie.client.api``.
         :param retries: Counts the retries.
-        :return: What the call promises.
-        :raises KieError: The answer was an error, or none came, after the last try.
+        :return: The call's result.
+        :raises KieError: The answer to the last try was an error, or none came.
         """
         policy = self.retry_policy(call.name, repeatable=call.repeatable, retries=retries)
         result: T = Retrying(**policy)(self.send_once, call)
@@ -71,10 +71,10 @@ class KieClient:
 
     def send_once(self, call: Call[T]) -> T:
         """
-        Send a call a single time, for callers that have their own way of trying again.
+        Send a call once, for callers that do their own retrying.
 
         :param call: What to send.
-        :return: What the call promises.
+        :return: The call's result.
         :raises KieError: The answer was an error, or none came.
         """
         with self._unless_stopped():
@@ -89,8 +89,8 @@ class KieClient:
 
         :param file_url: URL, a signed link for example.
         :param headers: Request headers, such as ``Range``.
-        :param name: What this is called in errors.
-        :return: A context manager that gives the response with its body unread; its status is not judged.
+        :param name: Its name in errors.
+        :return: A context manager that yields the response, body unread and status unchecked.
         :raises KieConnectionError: The host cannot be reached, or the body was cut off.
         :raises KieTransferError: It redirects from https to http, or too often.
         """
@@ -101,7 +101,7 @@ class KieClient:
         self, name: str, *, repeatable: bool = True, retries: RetryCount | None = None
     ) -> dict[str, Any]:
         """
-        Make the arguments for tenacity's ``Retrying``; a rate limit slows all threads that share the client.
+        Build the arguments for tenacity's ``Retrying``; a rate limit slows all threads that share the client.
 
         :param name: What is repeated, for the log.
         :param repeatable: False if sending it twice may cost money.
@@ -129,19 +129,18 @@ class KieClient:
 
     def stop(self) -> None:
         """
-        End at once what other threads are doing with this client, and let nothing new begin.
+        Abort at once what other threads are doing with this client, and refuse anything new.
 
-        All that fails afterwards is a
-        :class:`~airflow_provider_kie.client.errors.KieCancelledError`. A thread that is just connecting ends
-        when that is over, and sends nothing any more: after what the system takes to look up the host, and
-        ``timeout`` seconds for each of its addresses, at the latest. Call it from ordinary code, not from a
-        signal handler.
+        Whatever fails from then on raises
+        :class:`~airflow_provider_kie.client.errors.KieCancelledError`. A thread that is connecting ends when
+        that is over, without sending: at the latest after the system's lookup of the host and ``timeout``
+        seconds for each of its addresses. Call it from ordinary code, not from a signal handler.
         """
         self._session.stop()
 
     def check_running(self) -> None:
         """
-        Ask whether to go on.
+        Check that the client has not been stopped.
 
         :raises KieCancelledError: :meth:`stop` was called.
         """
@@ -150,7 +149,7 @@ class KieClient:
 
     @contextmanager
     def _unless_stopped(self) -> Iterator[None]:
-        """Let what fails once the client is stopped have that reason."""
+        """Report what fails after a stop as cancelled."""
         self.check_running()
         try:
             yield
@@ -188,10 +187,10 @@ os.register_at_fork(after_in_child=_leave_clients_to_parent)
 
 class AsyncKieClient:
     """
-    :class:`KieClient` for an event loop; sends calls without files, because bytes move on workers.
+    :class:`KieClient` for an event loop; only for calls without files, because bytes move on workers.
 
     :param settings: Which account, which hosts, how patient.
-    :param transport: What sends the requests instead of the network, such as an ``httpx.MockTransport``.
+    :param transport: Sends the requests in place of the network, such as an ``httpx.MockTransport``.
     """
 
     def __init__(self, settings: KieSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -202,9 +201,9 @@ class AsyncKieClient:
         """
         Send a call, repeating it after transient failures.
 
-        :param call: What to send; one without a file.
-        :return: What the call promises.
-        :raises KieError: The answer was an error, or none came, after the last try.
+        :param call: What to send; must have no file.
+        :return: The call's result.
+        :raises KieError: The answer to the last try was an error, or none came.
         """
         policy = retry_policy(call.name, max_retries=self.settings.max_retries, repeatable=call.repeatable)
         result: T = await AsyncRetrying(**policy)(self.send_once, call)
@@ -212,10 +211,10 @@ class AsyncKieClient:
 
     async def send_once(self, call: Call[T]) -> T:
         """
-        Send a call a single time, for callers that have their own way of trying again.
+        Send a call once, for callers that do their own retrying.
 
-        :param call: What to send; one without a file.
-        :return: What the call promises.
+        :param call: What to send; must have no file.
+        :return: The call's result.
         :raises KieError: The answer was an error, or none came.
         """
         return _read(self.settings, call, await self._session.fetch(call))
@@ -236,6 +235,6 @@ class AsyncKieClient:
 def _read(settings: KieSettings, call: Call[T], answer: Answer) -> T:
     body = answer.body
     if len(settings.api_key) > 15:
-        # What is quoted of answers ends up in logs, and some repeat the key.
+        # Answers are quoted in logs, and some echo the key.
         body = body.replace(settings.api_key.encode(), b"***")
     return read_answer(call, answer.status, answer.headers, body)

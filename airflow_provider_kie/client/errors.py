@@ -18,14 +18,14 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieBatchError                        some files of a batch failed
     ├── KieRateLimitError          transient 429, 430 (and 405 on the old Suno endpoints)
     ├── KieUnavailableError        transient 455 maintenance, 500, 524, 550 and other 5xx
-    │   └── KieGatewayError        transient something before kie.ai answered: a 5xx without kie.ai's JSON
+    │   └── KieGatewayError        transient a proxy answered in place of kie.ai: a 5xx without its JSON
     ├── KieConnectionError         transient no answer: refused, timed out, cut off; not transient: distrusted
     ├── KieTransferError           transient a file did not arrive whole, or (not transient) is refused
     └── KieResponseError                     not an answer that kie.ai documents; transient if it is a 2xx
         └── KieGatewayError
 
-*Transient* means that the same request may succeed later. What repeats a request, and when, is decided in
-:mod:`airflow_provider_kie.client.retries`.
+*Transient* means that the same request may succeed later. Whether and when a request is repeated is decided
+in :mod:`airflow_provider_kie.client.retries`.
 
 kie.ai page: https://docs.kie.ai/common-api/quickstart (status codes)
 """
@@ -45,10 +45,10 @@ class KieError(Exception):
     Anything that went wrong with kie.ai.
 
     :param message: What happened.
-    :param code: kie.ai's code for it (the body's, else the HTTP status), None where no answer came.
+    :param code: kie.ai's code for it (the body's, else the HTTP status); None if no answer came.
     :param retry_after: Seconds that kie.ai asked to wait, if it did.
     :param transient: Whether the same request may succeed later; each class has its default.
-    :param said_by_kie: Whether kie.ai itself said this code, in its JSON; False where a proxy may have.
+    :param said_by_kie: Whether kie.ai itself sent this code, in its JSON; False if a proxy may have.
     """
 
     transient: bool = False
@@ -112,7 +112,7 @@ class KieConnectionNotFoundError(KieConfigError):
     """
     The connection does not exist, or Airflow could not look it up just now; nothing was sent.
 
-    Airflow says the same for both, so an outage of its own looks like a connection that is missing.
+    Airflow reports both the same way, so an outage of its own looks like a missing connection.
     """
 
     transient = True
@@ -169,14 +169,14 @@ class KieTaskFailedError(KieError):
 
 
 class KieCancelledError(KieError):
-    """The transfer was stopped from our side, because the task was."""
+    """The transfer was stopped on our side, because its task was."""
 
 
 class KieBatchError(KieError):
     """
     Some files of a batch failed; all were tried.
 
-    :param failures: File and error of each that failed; transient if one of them is.
+    :param failures: Each failed file with its error; the batch is transient if one of these is.
     :param total: How many files the batch has.
     """
 
@@ -186,7 +186,7 @@ class KieBatchError(KieError):
         done = total - len(failures)
         super().__init__(f"{len(failures)} of {total} files failed, {done} are done:{''.join(lines)}{more}")
         self.failures = list(failures)
-        # What is none of ours, a full disk for example, may pass too.
+        # Errors that are not ours, such as a full disk, may pass too.
         self.transient = any(getattr(error, "transient", True) for _, error in failures)
 
     @property
@@ -212,8 +212,8 @@ class KieConnectionError(KieError):
     No answer came from kie.ai.
 
     :param never_sent: True if the request cannot have reached kie.ai (refused, not connected).
-    :param transient: False where only a change of the environment helps: a certificate that nobody vouches
-        for, a proxy that refuses.
+    :param transient: False if only a change of the environment helps: an untrusted certificate, a proxy that
+        refuses.
     """
 
     transient = True
@@ -234,10 +234,10 @@ class KieResponseError(KieError):
 
 
 class KieGatewayError(KieUnavailableError, KieResponseError):
-    """A 5xx answer that is not kie.ai's JSON: a proxy before kie.ai spoke, usually in HTML."""
+    """A 5xx answer that is not kie.ai's JSON: a proxy answered in its place, usually in HTML."""
 
 
-# kie.ai's documents and the recorded answers, one row a code. A code that is not here falls to its hundred.
+# From kie.ai's documents and recorded answers; any other code is classed by its hundred.
 _BY_CODE: dict[int, type[KieError]] = {
     400: KieValidationError,
     401: KieAuthError,
@@ -261,7 +261,7 @@ _BY_CODE: dict[int, type[KieError]] = {
 }
 _BY_HUNDRED: dict[int, type[KieError]] = {4: KieValidationError, 5: KieUnavailableError}
 
-# Code 500 and, on the legacy host, 429 are also how kie.ai says that the credits are used up.
+# kie.ai also uses code 500 and, on the legacy host, 429 to say that the credits are used up.
 _SAYS_NO_CREDITS = re.compile(
     r"(insufficient|not (have )?enough)[\w ]{0,20}\b(credit|balance)"
     r"|\b(credits?|balance)\b[\w ]{0,20}(insufficient|not enough|exhausted)"
@@ -275,7 +275,7 @@ _MAY_MEAN_NO_CREDITS = frozenset({402, 429, 430, 500})
 
 def error_class(code: int, message: str = "") -> type[KieError]:
     """
-    Say which error an answer is.
+    Return the error class for an answer.
 
     :param code: The body's ``code``, else the HTTP status.
     :param message: The body's ``msg``.
@@ -312,7 +312,7 @@ def quote(text: str) -> str:
     """
     Make a piece of an answer fit for a message: one line, at most 300 characters, no links.
 
-    :param text: Text as it came from outside; a link in it may be a signed one, so it is cut to its scheme.
+    :param text: Text from outside; a link in it may be a signed one, so only its scheme is kept.
     :return: The quotable text.
     """
     without_links = re.sub(r"(https?:)[^\s\"<>]+", r"\1//...", text[: 20 * QUOTE_LIMIT], flags=re.IGNORECASE)

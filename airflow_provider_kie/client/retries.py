@@ -1,4 +1,4 @@
-"""When a request is sent again: one policy for sync and async, calls and transfers."""
+"""When a request is repeated: one policy for sync and async, calls and transfers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_LIMIT = 120.0
 MAINTENANCE = 455
 
-# tenacity's random exponential is the "full jitter": anywhere between 0 and the doubling bound.
+# tenacity's random exponential is "full jitter": anywhere between 0 and the doubling bound.
 _backoff = wait_random_exponential(multiplier=1, max=60)
 _maintenance_backoff = wait_random_exponential(multiplier=15, min=5, max=RETRY_AFTER_LIMIT)
 
@@ -36,9 +36,9 @@ class RetryCount:
 
 class Cooldown:
     """
-    What a rate limit imposes on all threads of a client: none sends before it is over.
+    A pause, after a rate limit, in which no thread of a client sends.
 
-    :param sleep: Waits for so many seconds.
+    :param sleep: Waits for the given number of seconds.
     """
 
     def __init__(self, sleep: Callable[[float], Any] = time.sleep) -> None:
@@ -48,7 +48,7 @@ class Cooldown:
 
     def hold(self, seconds: float) -> None:
         """
-        Let nobody send for a while.
+        Hold back all sending for a while.
 
         :param seconds: How long from now.
         """
@@ -56,7 +56,7 @@ class Cooldown:
             self._until = max(self._until, time.monotonic() + seconds)
 
     def wait(self) -> None:
-        """Wait until sending is allowed; a hold that comes meanwhile counts too."""
+        """Wait until sending is allowed; a hold added meanwhile counts too."""
         while (missing := self._until - time.monotonic()) > 0 and not self._sleep(missing):
             pass
 
@@ -70,10 +70,10 @@ def retry_policy(
     cooldown: Cooldown | None = None,
 ) -> dict[str, Any]:
     """
-    Make the arguments for tenacity's ``Retrying`` and ``AsyncRetrying``.
+    Build the arguments for tenacity's ``Retrying`` and ``AsyncRetrying``.
 
     :param name: What is repeated, for the log.
-    :param max_retries: How often it is repeated at the most.
+    :param max_retries: How often it is repeated at most.
     :param repeatable: False if sending it twice may cost money.
     :param retries: Counts the retries.
     :param cooldown: Told of rate limits, so that they slow all threads that share it.
@@ -87,7 +87,7 @@ def retry_policy(
             retries.count += 1
         if cooldown is not None and isinstance(error, KieRateLimitError):
             cooldown.hold(wait)
-        # A transfer that gets on has more tries than that.
+        # A transfer that makes progress gets more tries than that.
         of = f" of {max_retries}" if state.attempt_number <= max_retries else ""
         log.warning("%s failed; retry %d%s in %.1f s: %s", name, state.attempt_number, of, wait, error)
 
@@ -102,10 +102,10 @@ def retry_policy(
 
 def may_repeat(repeatable: bool) -> Callable[[BaseException], bool]:
     """
-    Make the rule that says which failures are worth another try.
+    Build the predicate for failures that are worth another try.
 
-    :param repeatable: False if sending it twice may cost money: then only what kie.ai refused
-        (rate limit, maintenance) or what never reached it is sent again.
+    :param repeatable: False if sending it twice may cost money; it is then sent again only if kie.ai refused
+        it (rate limit, maintenance) or it never got there.
     :return: The predicate.
     """
 
@@ -122,7 +122,7 @@ def may_repeat(repeatable: bool) -> Callable[[BaseException], bool]:
 
 def seconds_to_wait(state: RetryCallState) -> float:
     """
-    Say how long to wait before the next try.
+    Return how long to wait before the next try.
 
     :param state: tenacity's state, whose outcome is a :class:`KieError`.
     :return: Seconds: what kie.ai asked for, up to 120; else exponential with full jitter, longer in

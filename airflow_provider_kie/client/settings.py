@@ -1,4 +1,4 @@
-"""How to reach kie.ai: checked once, before any request."""
+"""How to reach kie.ai; checked once, before any request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow_provider_kie.client.urls import authority, is_http_url, is_loopback
 
 API_BASE_URL = "https://api.kie.ai"
 UPLOAD_BASE_URL = "https://kieai.redpandaai.co"
-# Where kie.ai serves what was uploaded, as its answers say.
+# Serves uploaded files, according to kie.ai's answers.
 UPLOADED_FILES_HOST = "tempfile.redpandaai.co"
 
 
@@ -22,12 +22,12 @@ class KieSettings:
     :param api_key: The key; sent to the two base URLs' hosts and nowhere else.
     :param base_url: API host, https (http on loopback only).
     :param upload_base_url: Upload host, likewise.
-    :param timeout: Seconds of silence after which a request is given up; also what a call without a file may
-        take in all, beside the time that its body needs on a slow line.
+    :param timeout: Seconds of silence after which a request is given up; also the limit for a whole call
+        without a file, plus the time that its body needs on a slow line.
     :param max_retries: How often a request is repeated after a transient failure; 0 for never.
     :param upload_retention_hours: Hours that kie.ai keeps an uploaded file.
     :param uploaded_files_host: Host that serves uploaded files, which need no signed link; with its port
-        where that is not the scheme's own.
+        unless that is the scheme's default.
     :raises KieConfigError: A setting is unusable; the message begins with its name.
     """
 
@@ -56,7 +56,7 @@ class KieSettings:
 
     def is_uploaded_file(self, file_url: str) -> bool:
         """
-        Tell whether a URL is of a file that was uploaded, rather than generated.
+        Return whether a URL is that of an uploaded file, rather than a generated one.
 
         :param file_url: URL of a file.
         :return: True for the upload host and the host that serves its files: these need no signed link.
@@ -66,7 +66,7 @@ class KieSettings:
 
 
 def _check_base_url(name: str, url: str) -> None:
-    # The value is left out of the messages: what someone pasted here by mistake may be a secret.
+    # The messages leave the value out: it may be a secret that someone pasted here by mistake.
     if not is_http_url(url):
         raise KieConfigError(f"{name}: is not an https URL; it looks like {API_BASE_URL}")
     parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""What is read off a URL, and what of it may be shown."""
+"""Reading URLs, and making them safe to show."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)?//")
 
 def is_http_url(text: str) -> bool:
     """
-    Tell whether a text is an absolute http or https URL.
+    Return whether a text is an absolute http or https URL.
 
     :param text: Anything.
     :return: True if so.
     """
-    # urlsplit drops what cannot be printed, so that it would approve another URL than is sent later.
+    # urlsplit drops unprintable characters, so it would approve a different URL from the one sent later.
     if not text.isprintable() or text != text.strip():
         return False
     try:
@@ -31,7 +31,7 @@ def is_http_url(text: str) -> bool:
 
 def is_loopback(host: str | None) -> bool:
     """
-    Tell whether a host name is this machine.
+    Return whether a host is this machine.
 
     :param host: Host name or address.
     :return: True for ``localhost`` and loopback addresses.
@@ -43,7 +43,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    # DNS has no empty label and none over 63 characters; asked for one, Python raises a UnicodeError.
+    # DNS labels have 1 to 63 characters; asked to resolve any other, Python raises a UnicodeError.
     return ":" in host or all(
         0 < len(label) <= 63 and " " not in label for label in host.removesuffix(".").split(".")
     )
@@ -51,7 +51,7 @@ def _is_host(host: str) -> bool:
 
 def without_query(url: str) -> str:
     """
-    Take off a URL what may be a signature.
+    Strip from a URL what may be a signature.
 
     :param url: URL.
     :return: The URL without query and fragment.
@@ -61,15 +61,15 @@ def without_query(url: str) -> str:
 
 def presentable(text: str) -> str:
     """
-    Take off what should be a URL, and may not even be one, what may be secret.
+    Strip what may be secret from a text that should be a URL, and may not even be one.
 
     :param text: Anything.
-    :return: The text without credentials, query and fragment, at most 200 characters of it.
+    :return: The text without credentials, query and fragment, cut to 200 characters.
     """
     scheme = match[0] if (match := _SCHEME.match(text)) else ""
     head, *tail = re.split(r"[?#]", text.removeprefix(scheme), maxsplit=1)
     if "@" in "".join(tail):
-        # A password that nobody has escaped may hold any character.
+        # An unescaped password may hold any character.
         head = "***"
     elif "@" in head:
         head = "***@" + head.rpartition("@")[2]
@@ -79,7 +79,7 @@ def presentable(text: str) -> str:
 
 def authority(url: str) -> str:
     """
-    Give the host of a URL, with the port where it is not the scheme's own.
+    Return the host of a URL, with the port unless it is the scheme's default.
 
     :param url: URL.
     :return: Such as ``kieai.redpandaai.co``, ``127.0.0.1:8765`` or ``[::1]:8765``.
@@ -116,7 +116,7 @@ def numbered_name(name: str, number: int) -> str:
 
 
 def _shortened(name: str, mark: str = "") -> str:
-    """Put a mark before the extension, and cut what is before it so that file systems take the name."""
+    """Put a mark before the extension, and shorten the stem so that file systems accept the name."""
     suffix = PurePosixPath(name).suffix
     suffix = suffix if len(suffix.encode()) < NAME_LIMIT // 2 else ""
     room = NAME_LIMIT - len((mark + suffix).encode())

@@ -7,8 +7,8 @@ A small kie.ai on this machine, for demos and tests that need neither an account
 ``python -m airflow_provider_kie.simulator`` serves the same from a shell, and the pytest fixture
 ``kie_simulator`` starts one for a test.
 
-It answers as the real service was recorded to, or as its pages say. Where neither says anything, the code has
-a comment ``invented:`` beside what it answers with; nothing should be built on that.
+It answers as the real service was recorded to, or as its pages say. Where neither says anything, a comment
+``invented:`` in the code marks the answer; build nothing on those.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["KieSimulator", "RecordedRequest", "UploadedObject"]
 _HOMES = {"KieSimulator": "server", "RecordedRequest": "state", "UploadedObject": "files"}
 
 
-# Every pytest session of everyone who has the provider installed imports this package for its plugin:
-# FastAPI and uvicorn wait until a simulator is really wanted.
+# Wherever the provider is installed, every pytest session imports this package for its plugin: FastAPI and
+# uvicorn wait until a simulator is really wanted.
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

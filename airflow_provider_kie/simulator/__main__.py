@@ -1,4 +1,4 @@
-"""A simulated kie.ai in a shell, ``python -m airflow_provider_kie.simulator``, and the commands to it."""
+"""A simulated kie.ai in a shell, ``python -m airflow_provider_kie.simulator``, and its commands."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from airflow_provider_kie.simulator.commands import CommandError, add_commands
 
 def main(argv: Sequence[str] | None = None) -> None:
     """
-    Serve until Ctrl-C or SIGTERM, or give a command to a simulator that serves already.
+    Serve until Ctrl-C or SIGTERM, or send a command to a simulator that is already running.
 
     :param argv: the arguments; by default those of the command line.
-    :raises SystemExit: when the arguments are wrong, a port is busy or a command cannot be done.
+    :raises SystemExit: when the arguments are wrong, a port is busy or a command fails.
     """
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_kie.simulator",
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    # FastAPI and uvicorn are of no use to a command.
+    # A command does not need FastAPI and uvicorn.
     from airflow_provider_kie.simulator import KieSimulator
 
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""The words of kie.ai: the names of its calls, its error messages, and the bodies they come in."""
+"""kie.ai's words: the names of its calls, its error messages, and the bodies they come in."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CALLS = (*API_CALLS, *UPLOAD_CALLS, "file")
 UNKNOWN = "unknown"
 """The name under which a request to no known path is recorded."""
 BROKEN = "kie.broken"
-"""Where a request's ASGI scope has the exception that came out of a route."""
+"""The key in a request's ASGI scope of the exception that a route raised."""
 CODE = "kie.code"
-"""Where a request's ASGI scope has kie.ai's code of the answer."""
+"""The key in a request's ASGI scope of the answer's kie.ai code."""
 
 MESSAGES = {
     401: "Unauthorized – Authentication failed. "  # noqa: RUF001 (the dash is kie.ai's)
@@ -26,7 +26,7 @@ MESSAGES = {
     429: "Your call frequency is too high. Please try again later.",
     430: "Your call frequency is too high. Please try again later.",
     500: "Server exception, please try again later",
-    # invented: the messages from here on; kie.ai documents the codes and not what it says with them.
+    # invented: the messages from here on; kie.ai documents the codes but not their messages.
     400: "Bad Request",
     402: "Insufficient credits. Please recharge your account.",
     404: "Not Found",
@@ -58,7 +58,7 @@ class Refused(Exception):
 
 
 class KieJSON(JSONResponse):
-    """Kie.ai's JSON, gzipped and in chunks for who accepts that: Cloudflare stands before both hosts."""
+    """Kie.ai's JSON, gzipped and in chunks for clients that accept it: Cloudflare fronts both hosts."""
 
     # invented: that the upload host spells it like this too.
     media_type = "application/json;charset=UTF-8"
@@ -79,7 +79,7 @@ class KieJSON(JSONResponse):
 
 def accepts_gzip(header: str) -> bool:
     """
-    Tell whether a client reads gzip.
+    Return whether a client accepts gzip.
 
     :param header: its ``Accept-Encoding``; empty when it sends none.
     :return: True when gzip is named and not refused by ``q=0``.
@@ -93,7 +93,7 @@ def accepts_gzip(header: str) -> bool:
 
 def api_success(data: Any) -> Response:
     """
-    Say what the API host says when all is well.
+    Build the API host's success answer.
 
     :param data: the value of ``data``.
     :return: HTTP 200, code 200.
@@ -103,7 +103,7 @@ def api_success(data: Any) -> Response:
 
 def api_error(code: int, msg: str | None = None, *, status: int = 200) -> Response:
     """
-    Say what the API host says when something is wrong: HTTP 200, the error in the body.
+    Build the API host's error answer: HTTP 200, the error in the body.
 
     :param code: kie.ai's code.
     :param msg: the message; by default the one kie.ai gives for this code.
@@ -120,7 +120,7 @@ def api_error(code: int, msg: str | None = None, *, status: int = 200) -> Respon
 
 def upload_success(data: dict[str, Any]) -> Response:
     """
-    Say what the upload host says of a stored file.
+    Build the upload host's answer for a stored file.
 
     :param data: what is known of the file.
     :return: HTTP 200, code 200.
@@ -130,7 +130,7 @@ def upload_success(data: dict[str, Any]) -> Response:
 
 def upload_error(code: int, msg: str | None = None, *, status: int | None = None) -> Response:
     """
-    Say what the upload host says when something is wrong; its errors have no ``data``.
+    Build the upload host's error answer; its errors have no ``data``.
 
     :param code: kie.ai's code.
     :param msg: the message; by default the one kie.ai gives for this code.
@@ -147,7 +147,7 @@ def upload_error(code: int, msg: str | None = None, *, status: int | None = None
 
 def file_error(status: int, msg: str | None = None) -> Response:
     """
-    Say what a file host says when it has no file to give: a status and plain text.
+    Build a file host's answer when it has no file to serve: a status and plain text.
 
     :param status: the HTTP status.
     :param msg: the text.
@@ -159,23 +159,23 @@ def file_error(status: int, msg: str | None = None) -> Response:
 
 def store_error(status: int, code: str, msg: str) -> Response:
     """
-    Say what an S3-compatible store says of a signed link that it refuses.
+    Build an S3-compatible store's refusal of a signed link.
 
     :param status: the HTTP status.
     :param code: S3's name of the error, such as ``AccessDenied``.
     :param msg: S3's message.
     :return: the XML answer.
     """
-    # invented: by the pattern of S3, whose messages these are.
+    # invented: modelled on S3, whose messages these are.
     xml = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{msg}</Message></Error>'
     return Response(xml, status, media_type="application/xml")
 
 
 def gateway_page(status: int) -> str:
     """
-    Write the page that Cloudflare shows when kie.ai does not answer it.
+    Build the page that Cloudflare shows when kie.ai does not answer it.
 
-    :param status: the HTTP status the page speaks of.
+    :param status: the HTTP status that the page names.
     :return: HTML.
     """
     # invented: as long and as little informative as Cloudflare's.

@@ -32,7 +32,7 @@ _PATHS: Mapping[tuple[Host, str], str] = {
 
 def call_of(host: Host, path: str) -> str:
     """
-    Name the call that a path belongs to.
+    Return the call that a path belongs to.
 
     :param host: the host that was asked.
     :param path: the path, decoded.
@@ -45,10 +45,10 @@ def call_of(host: Host, path: str) -> str:
 
 def banned(headers: Headers) -> bool:
     """
-    Tell whether Cloudflare, in front of kie.ai, takes a client for a script without manners.
+    Return whether Cloudflare, in front of kie.ai, takes a client for an ill-mannered script.
 
     :param headers: the request's headers.
-    :return: True without a ``User-Agent`` and with the one of Python's standard library.
+    :return: True without a ``User-Agent``, or with that of Python's standard library.
     """
     agent = headers.get("user-agent", "")
     return not agent or agent.startswith(("Python", "python-urllib"))
@@ -56,18 +56,18 @@ def banned(headers: Headers) -> bool:
 
 def open_to_browsers(app: ASGIApp) -> ASGIApp:
     """
-    Let the scripts of any page in a browser read the answers.
+    Let scripts on any web page read the answers.
 
-    :param app: gives the answers.
-    :return: an application that answers a browser's question before the request, too.
+    :param app: the application that answers.
+    :return: an application that answers a browser's preflight requests, too.
     """
-    # invented: all of it but that browsers may.
+    # invented: all of it except that browsers may.
     return CORSMiddleware(app, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
 
 
 class Front:
     """
-    Everything that stands before the routes: the choice of the host, the records, the faults, Cloudflare.
+    Everything in front of the routes: the choice of the host, the records, the faults, Cloudflare.
 
     :param state: what the hosts share.
     :param ports: the port of each of ``HOSTS``.
@@ -84,12 +84,12 @@ class Front:
 
     @cached_property
     def _control(self) -> ASGIApp:
-        # When a command asks for it first: building it takes longer than all the rest of a start.
+        # Built when a command first needs it: that takes longer than all the rest of a start.
         return control_app(self._state)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = self._ports[scope["server"][1]]
-        # A client that leaves and a simulator that stops are no errors: uvicorn would print a traceback.
+        # A client that leaves or a simulator that stops is no error, but uvicorn would print a traceback.
         with contextlib.suppress(ClientDisconnect, asyncio.CancelledError):
             if host == "api" and scope["path"].startswith(CONTROL):
                 await self._control(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The bodies of requests: what came compressed, and JSON that nothing can be done with."""
+"""Request bodies: undoing compression, and refusing unusable JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Decoder:
     """
 
     def __init__(self, encoding: str) -> None:
-        # invented: which encodings are taken; recorded requests were sent as they are.
+        # invented: which encodings are accepted; recorded requests were sent without one.
         self._known = encoding.lower() in ("", "identity", "gzip")
         self._gzip = zlib.decompressobj(wbits=31) if encoding.lower() == "gzip" else None
 
@@ -37,9 +37,9 @@ class Decoder:
         Decode the next piece.
 
         :param piece: as it was sent.
-        :param last: whether none follows.
-        :return: as it was meant.
-        :raises UnreadableBody: for an unknown encoding, and for what is no gzip or ends too early.
+        :param last: whether it is the last one.
+        :return: the decoded bytes.
+        :raises UnreadableBody: for an unknown encoding, and for bytes that are not gzip or end too early.
         """
         if not self._known:
             raise UnreadableBody
@@ -56,11 +56,11 @@ class Decoder:
 
 def parsed(body: bytes) -> Any:
     """
-    Parse JSON, as strictly as somebody has to who will tell it again.
+    Parse JSON, strictly enough that it can be written out again.
 
     :param body: any bytes.
     :return: the value.
-    :raises ValueError: when it is no JSON, nested too deep, or holds half a surrogate pair, NaN or infinity.
+    :raises ValueError: when it is not JSON, nested too deep, or holds half a surrogate pair, NaN or infinity.
     """
     try:
         value = json.loads(body)
@@ -72,13 +72,13 @@ def parsed(body: bytes) -> Any:
 
 async def read_json(request: Request, error: Callable[[int], Response], *, unreadable: int) -> dict[str, Any]:
     """
-    Read a body of JSON, whatever its ``Content-Type`` says.
+    Read a JSON body, whatever its ``Content-Type`` says.
 
     :param request: the request, its body unread.
     :param error: builds this host's answer to a code.
-    :param unreadable: this host's code for a body that is no JSON.
+    :param unreadable: this host's code for a body that is not JSON.
     :return: the object; an empty one for any other value.
-    :raises Refused: when the body cannot be read, and with code 413 when it has over 14 MB.
+    :raises Refused: when the body cannot be read, and with code 413 when it is over 14 MB.
     """
     body = bytearray()
     async for piece in request.stream():

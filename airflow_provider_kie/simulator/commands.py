@@ -1,4 +1,4 @@
-"""The commands that steer a simulator which runs in another shell."""
+"""The commands that steer a simulator running in another shell."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SHOWN = 120
 
 
 class CommandError(Exception):
-    """A command that could not be done; the message is for the one who gave it."""
+    """A command failed; the message is for the user who gave it."""
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
     """
-    Teach a parser the commands; the one that is given stands in ``options.run``.
+    Add the commands to a parser; the chosen one ends up in ``options.run``.
 
     :param parser: the parser of the simulator's own options.
     """
@@ -66,11 +66,11 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def find_url(given: str | None) -> str:
     """
-    Find out where the simulator is.
+    Find out where the simulator runs.
 
-    :param given: its URL, if the user said it.
+    :param given: its URL, if the user gave it.
     :return: the URL of its API, without a trailing slash.
-    :raises CommandError: when nobody said it, and when it is not on this machine.
+    :raises CommandError: when it is unknown, or not on this machine.
     """
     url = given or _host_of_connection(os.environ.get(VARIABLE, ""))
     if not url:

@@ -1,4 +1,4 @@
-"""The simulator's own routes, on the API host beside kie.ai's: what the commands in a shell ask."""
+"""The simulator's own routes, on the API host beside kie.ai's: what the shell commands call."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from airflow_provider_kie.simulator.routes import bare_app
 from airflow_provider_kie.simulator.state import Fault, State, checked_balance
 
 CONTROL = "/simulator/"
-"""What the path of each of these routes begins with, and no path of kie.ai's."""
+"""How the path of each of these routes begins, and no path of kie.ai's."""
 
 
 def refusal(status: int, error: str = "") -> Response:
     """
-    Say that a command cannot be done.
+    Build the answer to a command that fails.
 
     :param status: the HTTP status.
     :param error: why.
@@ -31,10 +31,10 @@ def refusal(status: int, error: str = "") -> Response:
 
 async def from_a_shell(request: Request) -> None:
     """
-    Keep the pages in a browser on this machine from steering the simulator.
+    Keep web pages in a browser on this machine from steering the simulator.
 
     :param request: a request to one of these routes.
-    :raises Refused: when a browser sent it, or to another name than this machine's.
+    :raises Refused: when a browser sent it, or it is addressed to a name other than this machine's.
     """
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname
     if "origin" in request.headers or host not in ("127.0.0.1", "localhost"):
@@ -88,6 +88,6 @@ def control_app(state: State) -> FastAPI:
 
 
 def _told(request: dict[str, Any]) -> dict[str, Any]:
-    # What is printed in a shell ends in logs: without the key.
+    # Shell output ends up in logs, so the key is left out.
     request["headers"].pop("authorization", None)
     return request

@@ -1,4 +1,4 @@
-"""Downloads: a whole file or one range of it, as stores of objects serve them."""
+"""Downloads: a whole file or one range of it, as object stores serve them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from airflow_provider_kie.simulator.answers import file_error
 from airflow_provider_kie.simulator.files import StoredFile
 
-# Each piece is a journey to a thread and back: with smaller ones that costs more than the bytes.
+# Each piece is a round trip to a thread: with smaller ones that costs more than the bytes.
 _PIECE = 1024 * 1024
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
@@ -27,8 +27,8 @@ def wanted_range(header: str, size: int) -> range | None:
 
     :param header: its value.
     :param size: the file's length in bytes.
-    :return: the bytes to serve, none when the file has none of them; None when the header is to be ignored:
-        it is invalid, or asks for several ranges, which a server may ignore and S3 does.
+    :return: the bytes to serve, an empty range when the file has none of them; None when the header is to be
+        ignored: it is invalid, or asks for several ranges, which a server may ignore and S3 does.
     """
     match = _RANGE.fullmatch(header)
     first, last = match.groups() if match else ("", "")
@@ -36,7 +36,7 @@ def wanted_range(header: str, size: int) -> range | None:
         if last and int(last) < int(first):
             return None
         return range(int(first), min(int(last) + 1, size) if last else size)
-    # There is no way to name the last bytes of nothing in an answer.
+    # An answer cannot express the last bytes of an empty file.
     if not last or (int(last) and not size):
         return None
     return range(max(size - int(last), 0), size)

@@ -1,4 +1,4 @@
-"""The way of one request through the simulator: recorded, and spoiled by a fault when one is due."""
+"""One request's way through the simulator: recorded, and spoiled by a fault when one is due."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from airflow_provider_kie.simulator.state import Fault, RecordedRequest, State
 log = logging.getLogger(__name__)
 PIECE = 16 * 1024
 BODILESS = (204, 205, 304)
-"""Statuses that HTTP allows no body to go with."""
+"""Statuses for which HTTP allows no body."""
 HangUp = Callable[[Scope, bool], None]
-"""Closes a request's connection: at once (True), or after what is written has left (False)."""
+"""Closes a request's connection: at once (True), or once what is written has been sent (False)."""
 
 
 def spoiled_answer(fault: Fault, call: str) -> Response | None:
@@ -38,7 +38,7 @@ def spoiled_answer(fault: Fault, call: str) -> Response | None:
 
     :param fault: what goes wrong.
     :param call: the call it goes wrong for.
-    :return: the answer, or None when the right one goes out, be it late, cut or with other headers.
+    :return: the answer, or None when the right one goes out, even if late, cut or with other headers.
     """
     error = upload_error if call in UPLOAD_CALLS else api_error
     if fault.status in BODILESS:
@@ -97,7 +97,7 @@ class Exchange:
         self._bytes_in = self._bytes_out = 0
         self._more_in, self._over, self._broken = True, False, False
         self._status: int | None = None
-        # A browser asks for leave with OPTIONS first; the fault is for the request itself.
+        # A browser sends a preflight OPTIONS first; the fault is for the request itself.
         self.fault = Fault() if scope["method"] == "OPTIONS" else state.next_fault(call)
         self._number = state.record(
             RecordedRequest(
@@ -112,10 +112,10 @@ class Exchange:
 
     async def run(self, app: ASGIApp) -> None:
         """
-        Let an application answer, as far as the fault allows. When it breaks, that is noted and logged.
+        Let an application answer, as far as the fault allows; if it breaks, that is recorded and logged.
 
-        :param app: gives the answer.
-        :raises ClientDisconnect: when the client has left in the middle of its request.
+        :param app: the application that answers.
+        :raises ClientDisconnect: when the client leaves in the middle of its request.
         """
         try:
             if self.fault.drop_after == -1:
@@ -167,7 +167,7 @@ class Exchange:
 
     async def _write(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            # A client that is still sending sees a broken pipe instead of the answer.
+            # A client that is still sending would see a broken pipe instead of the answer.
             while self._more_in:
                 with contextlib.suppress(UnreadableBody):
                     await self._read()
@@ -203,6 +203,6 @@ class Exchange:
     async def _drop(self, *, at_once: bool) -> None:
         self._over = True
         self._hang_up(self._scope, at_once)
-        # Until the server knows, it would take the missing rest for a mistake of ours.
+        # Until the server notices, it would take the missing rest for a mistake of ours.
         while (await self._receive())["type"] != "http.disconnect":
             pass

@@ -15,7 +15,7 @@ MAX_BYTES = 100_000_000
 MAX_SECONDS = 30.0
 USER_AGENT = "kie-simulator"
 
-# The simulator stands for another machine, whose log nobody reads here; and a URL in it may be signed.
+# The simulator stands in for another machine, whose log nobody reads here; and a URL in it may be signed.
 _is_fetching: ContextVar[bool] = ContextVar("_is_fetching", default=False)
 for _name in ("httpx", "httpcore.http11"):
     logging.getLogger(_name).addFilter(lambda _: not _is_fetching.get())
@@ -23,11 +23,11 @@ for _name in ("httpx", "httpcore.http11"):
 
 async def fetch(url: str, incoming: Incoming) -> None:
     """
-    Fetch a URL to disk. Asynchronous: the URL may be one of the simulator's own.
+    Fetch a URL to disk; asynchronous, because the URL may be one of the simulator's own.
 
     :param url: an http or https URL.
     :param incoming: where the bytes go.
-    :raises Refused: with code 400 when the URL cannot be had in 30 s, with 413 when it has over 100 MB.
+    :raises Refused: with code 400 when the URL cannot be fetched in 30 s, with 413 when it is over 100 MB.
     """
     fetching = _is_fetching.set(True)
     try:
@@ -41,10 +41,10 @@ async def fetch(url: str, incoming: Incoming) -> None:
                 incoming.write(piece)
                 if incoming.size > MAX_BYTES:
                     raise Refused(upload_error(413, f"File too large: over {MAX_BYTES} bytes"))
-    # For some host names httpx lets out what it met below: a UnicodeError.
+    # For some host names httpx lets a UnicodeError through from below.
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError) as error:
         reason = str(error) or f"no answer in {MAX_SECONDS:g} seconds"
-        # invented: these words, and the header of kie.ai's own client above.
+        # invented: these words, and the User-Agent of kie.ai's own client above.
         raise Refused(upload_error(400, f"Could not download the file from fileUrl: {reason}")) from error
     finally:
         _is_fetching.reset(fetching)

@@ -1,4 +1,4 @@
-"""The files of the simulated kie.ai: uploaded ones, generated ones, the links signed for them. No HTTP."""
+"""The simulated kie.ai's files: uploaded ones, generated ones, and signed links to these. No HTTP."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class SignedLink:
-    """A link to a generated file that lives a short while."""
+    """A short-lived link to a generated file."""
 
     path: str
     query: Mapping[str, str]
     file: StoredFile
     expires: float
-    """On the clock of ``time.monotonic()``, seconds."""
+    """Seconds on the clock of ``time.monotonic()``."""
 
 
 class Incoming:
     """
-    Bytes on their way to disk, counted and hashed as they pass; forgotten when the ``with`` block fails.
+    Bytes on their way to disk, counted and hashed as they pass; deleted when the ``with`` block fails.
 
     :param disk: where to write.
     """
@@ -77,7 +77,7 @@ class Incoming:
 
     @property
     def sha256(self) -> str:
-        """The digest of what was written so far, in hex."""
+        """The digest of what has been written so far, in hex."""
         return self._hash.hexdigest()
 
     def __enter__(self) -> Incoming:
@@ -93,7 +93,7 @@ class Incoming:
 
 def mime_type_of(name: str) -> str:
     """
-    Tell the MIME type that kie.ai serves a name with: the extension decides, never the bytes.
+    Return the MIME type that kie.ai serves a name with: the extension decides, never the bytes.
 
     :param name: a file name.
     :return: such as ``image/png``.
@@ -113,7 +113,7 @@ class FileStore:
         self._links: dict[str, SignedLink] = {}
 
     def open(self) -> None:
-        """Begin with no files and a new directory."""
+        """Start with no files and a new directory."""
         self._directory = TemporaryDirectory(prefix="kie-simulator-")
         self._uploads, self._generated, self._links = {}, {}, {}
 
@@ -132,7 +132,7 @@ class FileStore:
 
     def incoming(self) -> Incoming:
         """
-        Open a place on disk for a file that arrives.
+        Open a place on disk for an arriving file.
 
         :return: a context manager to write to.
         """
@@ -140,7 +140,7 @@ class FileStore:
 
     def keep(self, incoming: Incoming, path: str, download_url: str) -> UploadedObject:
         """
-        Make what has arrived an uploaded file; one of the same path is replaced without a word.
+        Turn what has arrived into an uploaded file; one with the same path is silently replaced.
 
         :param incoming: the bytes, completely written.
         :param path: the ``filePath``.
@@ -168,7 +168,7 @@ class FileStore:
 
     def find_upload(self, path: str) -> StoredFile | None:
         """
-        Look an uploaded file up.
+        Look up an uploaded file.
 
         :param path: the ``filePath``.
         :return: the file, or None.
@@ -200,7 +200,7 @@ class FileStore:
 
     def keep_generated(self, disk: Path, name: str) -> str:
         """
-        Make what lies on disk a file that kie.ai has "generated".
+        Turn a file on disk into one that kie.ai has "generated".
 
         :param disk: the bytes, completely written, in this store's directory.
         :param name: its name; the extension decides its MIME type.
@@ -214,7 +214,7 @@ class FileStore:
 
     def find_generated(self, path: str) -> StoredFile | None:
         """
-        Look a generated file up.
+        Look up a generated file.
 
         :param path: its path, decoded.
         :return: the file, or None.
@@ -233,7 +233,7 @@ class FileStore:
         if file is None:
             return None
         now = datetime.now(UTC)
-        # invented: where the link leads and what signs it; that it is one of S3's is inferred.
+        # invented: where the link leads and what signs it; that it is an S3 link is inferred.
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
             "X-Amz-Credential": f"simulator/{now:%Y%m%d}/auto/s3/aws4_request",
@@ -249,7 +249,7 @@ class FileStore:
 
     def find_link(self, path: str, query: Mapping[str, str]) -> SignedLink | None:
         """
-        Look a signed link up.
+        Look up a signed link.
 
         :param path: its path, decoded.
         :param query: the parameters of its query, all of which are signed.
@@ -259,6 +259,6 @@ class FileStore:
         return link if link and (link.path, link.query) == (path, query) else None
 
     def expire_links(self) -> None:
-        """End the life of every link signed so far."""
+        """Expire every link signed so far."""
         with self._lock:
             self._links = {key: replace(link, expires=-math.inf) for key, link in self._links.items()}

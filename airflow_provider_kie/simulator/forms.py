@@ -38,7 +38,7 @@ class StreamForm:
 
     def callbacks(self) -> MultipartCallbacks:
         """
-        Name the methods that the multipart parser calls.
+        Return the methods that the multipart parser calls.
 
         :return: callbacks by the parser's names.
         """
@@ -99,7 +99,7 @@ async def read_form(request: Request, incoming: Incoming) -> StreamForm:
     :param request: the request, its body unread.
     :param incoming: where the file goes.
     :return: the form, complete.
-    :raises Refused: with code 400, when the body is no multipart form.
+    :raises Refused: with code 400, when the body is not a multipart form.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")

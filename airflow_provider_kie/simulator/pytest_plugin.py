@@ -16,7 +16,7 @@ def kie_simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[KieSimulator]:
     """
     Run a simulated kie.ai with 100 credits, to which the connection ``kie_default`` leads.
 
-    :param monkeypatch: sets ``AIRFLOW_CONN_KIE_DEFAULT`` for the time of the test.
+    :param monkeypatch: sets ``AIRFLOW_CONN_KIE_DEFAULT`` for the duration of the test.
     :return: the simulator.
     """
     from airflow_provider_kie.simulator import KieSimulator

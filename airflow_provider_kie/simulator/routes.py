@@ -29,7 +29,7 @@ def bare_app(error: Callable[[int], Response], *dependencies: Any) -> FastAPI:
     Make an application without routes.
 
     :param error: builds this host's answer to an HTTP status.
-    :param dependencies: what every route to come depends on.
+    :param dependencies: what every later route depends on.
     :return: an application that answers unknown paths and methods, and its own defects, in this host's words.
     """
     app = FastAPI(openapi_url=None, redirect_slashes=False, dependencies=dependencies)
@@ -117,7 +117,7 @@ def _signed(state: State) -> Callable[[Request], Awaitable[Response]]:
         if "authorization" in request.headers:
             return store_error(400, "InvalidArgument", "Only one auth mechanism allowed")
         link = state.files.find_link(request.scope["path"], dict(request.query_params))
-        # The method is part of what is signed: a link made for GET does not open HEAD.
+        # The signature covers the method: a link made for GET does not allow HEAD.
         if link is None or request.method != "GET":
             return store_error(403, "SignatureDoesNotMatch", "The request signature does not match")
         if time.monotonic() >= link.expires:

@@ -21,12 +21,12 @@ class KieSimulator:
     """
     A small kie.ai on this machine: an API host, an upload host and a host of generated files.
 
-    :param credits: the balance to begin with, in credits.
-    :param port: the API host's port, the next two being the others'; 0 takes free ports.
-    :param api_key: the one key that is accepted; made at random by default.
-    :param account: the account number that stands in the path of every upload.
+    :param credits: the initial balance, in credits.
+    :param port: the API host's port, followed by those of the other two; 0 takes free ports.
+    :param api_key: the one key that is accepted; random by default.
+    :param account: the account number in the path of every upload.
     :param link_ttl: seconds that a signed link lives; kie.ai gives 20 minutes.
-    :raises ValueError: for a port with no two others after it, and for a balance that is no finite number.
+    :raises ValueError: for a port without two more after it, and for a balance that is not a finite number.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class KieSimulator:
 
     def start(self) -> None:
         """
-        Begin to serve, without files.
+        Start serving, without files.
 
         :raises OSError: when a port is busy; the message names it.
-        :raises RuntimeError: when it runs already, or does not come up in 10 s.
+        :raises RuntimeError: when it is already running, or does not come up in 10 s.
         """
         if self._serving is not None:
             raise RuntimeError("The simulator is running already.")
@@ -132,7 +132,7 @@ class KieSimulator:
 
     @property
     def link_ttl(self) -> float:
-        """Seconds that the signed links live that are made from now on; settable at any time."""
+        """Seconds that signed links made from now on live; settable at any time."""
         return self._state.link_ttl
 
     @link_ttl.setter
@@ -171,12 +171,12 @@ class KieSimulator:
         return self.files_url + self._state.files.add_generated(name, data)
 
     def expire_links(self) -> None:
-        """End the life of every link signed so far."""
+        """Expire every link signed so far."""
         self._state.files.expire_links()
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The requests so far, the last 20,000, in the order of arrival, failed ones too; a snapshot."""
+        """The last 20,000 requests, in order of arrival, failed ones too; a snapshot."""
         return self._state.requests()
 
     def requests_to(self, call: str) -> list[RecordedRequest]:
@@ -184,7 +184,7 @@ class KieSimulator:
         List the requests to one call.
 
         :param call: a name as in ``fail_next``, or ``unknown`` for paths that do not exist.
-        :return: a snapshot, in the order of arrival.
+        :return: a snapshot, in order of arrival.
         :raises ValueError: for any other name.
         """
         return self._state.requests(call)
@@ -210,7 +210,7 @@ class KieSimulator:
         chunk_delay: float = 0.0,
     ) -> None:
         """
-        Let the next requests of one call go wrong, after the faults that are queued for it already.
+        Make the next requests of one call go wrong, after the faults already queued for it.
 
         :param call: ``credit``, ``download-url``, ``file-stream-upload``, ``file-url-upload``,
             ``file-base64-upload``, or ``file`` for any download.
@@ -219,12 +219,12 @@ class KieSimulator:
         :param status: the HTTP status; alone, its number is the code in the body too.
         :param retry_after: a ``Retry-After`` header: seconds, or text such as an HTTP date.
         :param times: how many requests go wrong.
-        :param html: answer with a page of HTML, with HTTP 502 (or ``status``).
+        :param html: answer with an HTML page, with HTTP 502 (or ``status``).
         :param body: answer with exactly this body, as JSON, with HTTP 200 (or ``status``).
-        :param headers: headers to put in place of the answer's own; None as a value leaves one out.
-        :param delay: seconds before the answer begins; the request is done by then.
+        :param headers: headers that replace the answer's own; None as a value leaves one out.
+        :param delay: seconds before the answer begins; the request has taken effect by then.
         :param drop_after: close the connection after so many bytes of the answer's body; -1 closes it without
-            an answer and with nothing done.
+            an answer, and the request has no effect.
         :param chunk_delay: seconds between pieces of the body, of 16 KiB.
         :raises ValueError: for an unknown call, a contradiction, or when nothing goes wrong at all.
         """

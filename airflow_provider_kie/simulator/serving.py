@@ -21,7 +21,7 @@ GRACE_SECONDS = 0.5
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with bells for the moments it serves and it is to end; its own loops look every 100 ms."""
+    """uvicorn, with events for when it serves and when it is to end; its own loops poll every 100 ms."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -37,7 +37,7 @@ class _Server(uvicorn.Server):
         self.serving.set()
 
     async def main_loop(self) -> None:
-        # The first of uvicorn's ticks in a second renews the header Date.
+        # The first of uvicorn's ticks in a second renews the Date header.
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), 1.0)
@@ -56,7 +56,7 @@ class _Server(uvicorn.Server):
             await self._is_idle(GRACE_SECONDS)
 
     async def _is_idle(self, seconds: float) -> bool:
-        """Wait so long for the last connection and the last request to end."""
+        """Wait at most that long for the last connection and the last request to end."""
         deadline = time.monotonic() + seconds
         while busy := bool(self.server_state.connections or self.server_state.tasks):
             if time.monotonic() > deadline:
@@ -76,7 +76,7 @@ def listen(port: int) -> socket.socket:
     :return: a listening socket.
     :raises OSError: when the port is taken; the message names it.
     """
-    # asyncio turns Nagle's algorithm off, worth 40 ms a request, for sockets that name their protocol only.
+    # asyncio turns off Nagle's algorithm, worth 40 ms a request, only for sockets that name their protocol.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -94,8 +94,8 @@ class Serving:
     """
     An application being served until ``stop()``.
 
-    :param make_app: makes the ASGI application, given the way to close a request's connection.
-    :param listeners: listening sockets, closed when the serving ends.
+    :param make_app: makes the ASGI application, given a function that closes a request's connection.
+    :param listeners: listening sockets, closed when serving ends.
     """
 
     def __init__(self, make_app: Callable[[HangUp], ASGIApp], listeners: list[socket.socket]) -> None:
@@ -106,7 +106,7 @@ class Serving:
             http="h11",
             ws="none",
             lifespan="off",
-            # It would put another address in place of the one that hang_up looks for.
+            # They would replace the address that hang_up looks for.
             proxy_headers=False,
             log_config=None,
             log_level="error",
@@ -135,8 +135,8 @@ class Serving:
         return self._server.serving.wait(START_SECONDS)
 
     def stop(self) -> None:
-        """End the serving: gently for half a second, then by cutting what is still under way."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+        """Stop serving: gently for half a second, then by cutting off what is still under way."""
+        with contextlib.suppress(RuntimeError):  # the loop has already ended
             self._loop.call_soon_threadsafe(self._server.end)
         self._thread.join()
 
@@ -145,7 +145,7 @@ class Serving:
         Close the connection of a request.
 
         :param scope: the request's ASGI scope.
-        :param at_once: whether what is written but not sent is lost.
+        :param at_once: whether to drop what is written but not sent.
         """
         for connection in self._server.connections():
             if (connection.client, connection.server) == (scope["client"], scope["server"]):

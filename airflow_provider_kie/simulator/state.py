@@ -16,17 +16,17 @@ from airflow_provider_kie.simulator.files import FileStore
 
 UploadShape = Literal["recorded", "quickstart"]
 MAX_REQUESTS = 20_000
-"""So many requests are remembered, the latest."""
+"""How many requests are remembered: the latest."""
 MAX_BODIES = 64_000_000
-"""So many bytes of JSON are remembered with them, the latest too."""
-# What HTTP lets a header be.
+"""How many bytes of their JSON are remembered: the latest, too."""
+# What HTTP allows in a header.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"(?![\t ])[\t\x20-\x7e\x80-\xff]*(?<![\t ])")
 
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """A request that has reached the simulator, as far as it has come."""
+    """A request that has reached the simulator, as far as it has got."""
 
     call: str
     """The endpoint's last segment, ``file`` for a download, ``unknown`` for a path that does not exist."""
@@ -40,15 +40,15 @@ class RecordedRequest:
     headers: dict[str, str]
     """Names in lower case."""
     status: int | None = None
-    """The HTTP status of the answer; None while there is none, and when there never was one."""
+    """The HTTP status of the answer; None while there is none, or if none was ever sent."""
     json: Any = None
     """The body, parsed, when it is JSON."""
     bytes_in: int = 0
-    """Bytes of the request's body, as they were sent."""
+    """Bytes of the request's body, as sent."""
     code: int | None = None
-    """Kie.ai's code in the body of the answer; None where it gave none, or ``fail_next`` gave the body."""
+    """Kie.ai's code in the body of the answer; None if it has none, or ``fail_next`` set the body."""
     error: str | None = None
-    """What broke inside the simulator, which then answered with code 500; None as a rule."""
+    """What broke inside the simulator, which then answered with code 500; usually None."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def checked_balance(credits: float) -> float:
 
     :param credits: the balance.
     :return: the same as a float.
-    :raises ValueError: when JSON cannot tell it.
+    :raises ValueError: when JSON cannot express it.
     """
     if not math.isfinite(credits):
         raise ValueError(f"The balance must be a finite number, not {credits}.")
@@ -140,7 +140,7 @@ class State:
         :param call: one of ``CALLS``.
         :param fault: what goes wrong.
         :param times: how many requests it goes wrong for.
-        :raises ValueError: for a name that is not a call, a fault that changes nothing, or no times at all.
+        :raises ValueError: for a name that is not a call, a fault that changes nothing, or ``times`` below 1.
         """
         if call not in CALLS:
             raise ValueError(f"{call!r} is no call of kie.ai; the calls are {', '.join(CALLS)}.")
@@ -153,7 +153,7 @@ class State:
 
     def next_fault(self, call: str) -> Fault:
         """
-        Take the fault that the next request of a call meets.
+        Take the fault that is due for the next request of a call.
 
         :param call: any name.
         :return: the fault; one that changes nothing when none is due.
@@ -167,7 +167,7 @@ class State:
         Note that a request has arrived.
 
         :param request: what is known of it.
-        :return: a number to amend it by.
+        :return: the number to amend it by.
         """
         with self._lock:
             number = next(self._numbers)
@@ -180,7 +180,7 @@ class State:
         """
         Note more about a request, unless it has been forgotten meanwhile.
 
-        :param number: the number that ``record`` gave.
+        :param number: the number that ``record`` returned.
         :param known: fields of ``RecordedRequest``.
         """
         with self._lock:
@@ -191,7 +191,7 @@ class State:
         """
         Note the JSON of a request, and forget the oldest beyond 64 MB.
 
-        :param number: the number that ``record`` gave.
+        :param number: the number that ``record`` returned.
         :param value: the body, parsed.
         :param size: the body's length in bytes.
         """
@@ -207,7 +207,7 @@ class State:
 
     def requests(self, call: str | None = None) -> list[RecordedRequest]:
         """
-        List the requests so far, in the order of their arrival.
+        List the requests so far, in order of arrival.
 
         :param call: only those of this call.
         :return: a snapshot.

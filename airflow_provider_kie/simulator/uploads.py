@@ -73,7 +73,7 @@ def upload_app(state: State) -> FastAPI:
 
 def required(fields: Mapping[str, Any], name: str) -> str:
     """
-    Take a text that the caller must give.
+    Take a text field that the caller must send.
 
     :param fields: the fields of the request.
     :param name: the field's name.
@@ -88,7 +88,7 @@ def required(fields: Mapping[str, Any], name: str) -> str:
 
 def web_url(url: str) -> str:
     """
-    Check that a URL is one to fetch.
+    Check that a URL can be fetched.
 
     :param url: any text.
     :return: the URL.
@@ -105,7 +105,7 @@ def decoded(text: str) -> tuple[bytes, str]:
     Decode base64 data.
 
     :param text: bare base64 or a ``data:`` URL; the standard alphabet, no white space.
-    :return: the bytes, and a name that has the extension of the ``data:`` URL's MIME type.
+    :return: the bytes, and a name with the extension of the ``data:`` URL's MIME type.
     :raises Refused: with code 400 when it is not base64, with 413 above 10 MB.
     """
     prefix = _DATA_URL.match(text)
@@ -113,7 +113,7 @@ def decoded(text: str) -> tuple[bytes, str]:
         data = binascii.a2b_base64(text[prefix.end() :] if prefix else text, strict_mode=True)
     except ValueError:
         raise Refused(upload_error(400, "Base64 decoding failed: Invalid Base64 format")) from None
-    # invented: that kie.ai refuses more than it advises, here and by URL, and the code.
+    # invented: that kie.ai refuses what exceeds its advice, here and by URL, and the code.
     if len(data) > MAX_BASE64:
         raise Refused(upload_error(413))
     return data, "file" + ((prefix and mimetypes.guess_extension(prefix[1])) or "")
@@ -124,16 +124,16 @@ def destination(fields: Mapping[str, Any], original: str) -> tuple[str, str]:
     Decide where a file goes.
 
     :param fields: the fields of the request.
-    :param original: the name it had where it came from, whose extension a made-up name takes.
+    :param original: its name at the source, whose extension a generated name takes.
     :return: the upload path and the file name.
-    :raises Refused: with code 400, for a path or name that kie.ai does not take.
+    :raises Refused: with code 400, for a path or name that kie.ai does not accept.
     """
     path = required(fields, "uploadPath")
     if path.startswith("/") or path.endswith("/") or ".." in path.split("/") or "\0" in path:
         raise Refused(upload_error(400, "Invalid uploadPath: no leading or trailing slash, no '..', no NUL"))
     name = fields.get("fileName")
     if not isinstance(name, str) or not name:
-        # invented: the extension of what came without one.
+        # invented: the extension of a file that came without one.
         extension = PurePosixPath(original).suffix or ".bin"
         name = f"{time.time_ns() // 1_000_000}-{secrets.token_hex(4)}{extension}"
     if "/" in name or "\0" in name or name in (".", ".."):
@@ -143,12 +143,12 @@ def destination(fields: Mapping[str, Any], original: str) -> tuple[str, str]:
 
 def keep(state: State, incoming: Incoming, fields: Mapping[str, Any], original: str) -> Response:
     """
-    Store what has arrived and tell the caller about it.
+    Store what has arrived, and describe it to the caller.
 
     :param state: knows the account, the host and the shape of the answer.
     :param incoming: the bytes, completely written.
     :param fields: the fields of the request.
-    :param original: the name the file had where it came from.
+    :param original: the file's name at the source.
     :return: the answer.
     """
     upload_path, name = destination(fields, original)
@@ -161,7 +161,7 @@ def keep(state: State, incoming: Incoming, fields: Mapping[str, Any], original: 
 
 def recorded_shape(known: UploadedObject) -> dict[str, Any]:
     """
-    Describe a file in the words of every recorded answer.
+    Describe a file as every recorded answer does.
 
     :param known: the file.
     :return: the answer's ``data``.
@@ -179,11 +179,11 @@ def recorded_shape(known: UploadedObject) -> dict[str, Any]:
 
 def quickstart_shape(known: UploadedObject, upload_path: str, original: str) -> dict[str, Any]:
     """
-    Describe a file in the words of kie.ai's quickstart page, which no recorded answer uses.
+    Describe a file as kie.ai's quickstart page does, and no recorded answer.
 
     :param known: the file.
     :param upload_path: the caller's upload path.
-    :param original: the name the file had where it came from.
+    :param original: the file's name at the source.
     :return: the answer's ``data``.
     """
     return {

@@ -1,1 +1,1 @@
-"""kie.ai's API, one noun a module: its calls, values and parsers."""
+"""kie.ai's API, one module per noun: its calls, values and parsers."""

@@ -13,7 +13,7 @@ def get_credits() -> Call[float]:
     """
     Ask for the balance.
 
-    :return: A call that gives the credits; free.
+    :return: A call that returns the credits; free.
 
     kie.ai page: https://docs.kie.ai/common-api/get-account-credits
     """
@@ -26,7 +26,7 @@ def parse_credits(data: Any) -> float:
 
     :param data: The answer's ``data``: a float as recorded, an integer as documented, or either as text.
     :return: Credits.
-    :raises KieResponseError: It is no finite number.
+    :raises KieResponseError: It is not a finite number.
     """
     if isinstance(data, int | float | str) and not isinstance(data, bool):
         try:

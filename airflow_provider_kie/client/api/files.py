@@ -1,4 +1,4 @@
-"""Uploads and signed links: their calls, what kie.ai answers, and the parsers."""
+"""Uploads and signed links: their calls, results and parsers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class UploadReceipt:
     :param download_url: Public URL, good until the file expires.
     :param file_size: Bytes, as kie.ai counted them.
     :param mime_type: Media type, which kie.ai takes from the name's extension.
-    :param uploaded_at: When, ISO 8601 in UTC.
-    :param expires_at: When it will be deleted, ISO 8601 in UTC, where the answer says so.
-    :param extra: Fields of the answer that are none of the above, as they came.
+    :param uploaded_at: Time of the upload, ISO 8601 in UTC.
+    :param expires_at: Time of its deletion, ISO 8601 in UTC; None if the answer does not say.
+    :param extra: All other fields of the answer, unchanged.
     """
 
     file_name: str
@@ -45,7 +45,7 @@ def get_download_url(file_url: str) -> Call[str]:
     Ask for a signed link to a generated file.
 
     :param file_url: URL of a file that kie.ai generated.
-    :return: A call that gives a link good for 20 minutes; free.
+    :return: A call that returns a link good for 20 minutes; free.
 
     kie.ai page: https://docs.kie.ai/common-api/download-url
     """
@@ -57,9 +57,9 @@ def upload_stream(upload_path: str, file: FilePart) -> Call[UploadReceipt]:
     """
     Upload a file as a stream.
 
-    :param upload_path: Folder, without slashes at its ends.
-    :param file: The file and the name it gets.
-    :return: A call that gives the receipt; free, and the same name overwrites, so it is repeatable.
+    :param upload_path: Folder, without slashes at either end.
+    :param file: The file and its name at kie.ai.
+    :return: A call that returns the receipt; free, and repeatable, because the same name overwrites.
 
     kie.ai page: https://docs.kie.ai/file-upload-api/upload-file-stream
     """
@@ -72,10 +72,10 @@ def upload_base64(upload_path: str, file_name: str, base64_data: str) -> Call[Up
     """
     Upload a small file inside JSON.
 
-    :param upload_path: Folder, without slashes at its ends.
-    :param file_name: Name it gets.
+    :param upload_path: Folder, without slashes at either end.
+    :param file_name: Its name at kie.ai.
     :param base64_data: The bytes in the standard alphabet, without white space.
-    :return: A call that gives the receipt; free.
+    :return: A call that returns the receipt; free.
 
     kie.ai page: https://docs.kie.ai/file-upload-api/upload-file-base-64
     """
@@ -87,10 +87,10 @@ def upload_url(upload_path: str, file_name: str, file_url: str) -> Call[UploadRe
     """
     Have kie.ai fetch a file.
 
-    :param upload_path: Folder, without slashes at its ends.
-    :param file_name: Name it gets.
+    :param upload_path: Folder, without slashes at either end.
+    :param file_name: Its name at kie.ai.
     :param file_url: Public http(s) URL; kie.ai gives up after 30 seconds.
-    :return: A call that gives the receipt; free.
+    :return: A call that returns the receipt; free.
 
     kie.ai page: https://docs.kie.ai/file-upload-api/upload-file-url
     """
@@ -104,7 +104,7 @@ def parse_link(data: Any) -> str:
 
     :param data: The answer's ``data``: a bare URL.
     :return: The link, which is a secret: whoever has it can read the file.
-    :raises KieResponseError: It is no http(s) URL.
+    :raises KieResponseError: It is not an http(s) URL.
     """
     if isinstance(data, str) and is_http_url(data):
         return data

@@ -1,1 +1,1 @@
-"""How HTTP is spoken: the only modules that know httpx."""
+"""The HTTP layer: the only modules that know httpx."""

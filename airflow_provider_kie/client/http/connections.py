@@ -1,4 +1,4 @@
-"""The connections under a client: each step bounded, each answer cut at its end, all ended at once."""
+"""A client's connections: each step bounded, each answer cut at its end, all shut down at once."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     import httpcore
     import httpx
 
-# TLS sends no more at once; so each piece of a request has its share of the time that is left.
+# TLS sends no more than this at once; so each piece of a request shares in the time that is left.
 _PIECE = 16 * 1024
 
 
 class Connections:
     """
-    The open connections of a client; :meth:`trace` learns of them.
+    The open connections of a client, as reported to :meth:`trace`.
 
-    A connection on which more came than the answer is closed, so that the rest does not become the next
-    answer. What comes after that and before the next request is httpcore's to see, and it closes such a
-    connection too. Only what comes while the next request is on its way cannot be told from its answer.
+    A connection that delivers more than the answer is closed, so that the surplus does not become the next
+    answer. httpcore notices bytes that arrive later, but before the next request, and closes the connection
+    too. Only bytes that arrive while the next request is on its way cannot be told from its answer.
     """
 
     def __init__(self) -> None:
@@ -38,10 +38,10 @@ class Connections:
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """
-        Learn of every new connection; this is httpx's ``trace`` extension.
+        Register every new connection; this is httpx's ``trace`` extension.
 
-        :param event: What happened; also for a connection through a proxy, encrypted or not.
-        :param info: With the connection as ``return_value``.
+        :param event: What happened; covers connections through a proxy, encrypted or not.
+        :param info: Has the connection as ``return_value``.
         """
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             stream = info["return_value"]
@@ -52,12 +52,12 @@ class Connections:
                 self._shut()
 
     def stop(self) -> None:
-        """End all that goes on, and what begins from now on; not for signal handlers: it takes a lock."""
+        """Shut down all connections, present and future; not for signal handlers: it takes a lock."""
         self.stopped.set()
         self._shut()
 
     def leave_to_parent(self) -> None:
-        """Close a child process's copies of what its parent goes on using; no other thread is there yet."""
+        """Close a child process's copies of its parent's connections; no other thread exists there yet."""
         for connection in list(self._sockets):
             connection.close()
 
@@ -66,14 +66,14 @@ class Connections:
             sockets = list(self._sockets)
         for connection in sockets:
             with suppress(OSError):
-                # Not SSLSocket's own, which would take the TLS state from under the thread that reads.
+                # Not SSLSocket's own, which would pull the TLS state from under the reading thread.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 @asynccontextmanager
 async def closed_at_the_end(request: httpx.Request) -> AsyncIterator[None]:
     """
-    Close the connection that a request on an event loop makes, whatever becomes of the request.
+    Close the connection that a request on an event loop opens, whatever becomes of the request.
 
     :param request: The request; it gets httpx's ``trace`` extension.
     """
@@ -87,13 +87,13 @@ async def closed_at_the_end(request: httpx.Request) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        # httpcore leaves one open that is cancelled within TLS's handshake.
+        # httpcore leaves a connection open when it is cancelled during the TLS handshake.
         for stream in opened:
             await stream.aclose()
 
 
 def _watch(stream: httpcore.NetworkStream) -> None:
-    """Bound a connection's steps by the deadline of whoever uses it, and its answers by their ends."""
+    """Bound a connection's steps by the deadline of whoever uses it, and cut its answers at their ends."""
     read, write, start_tls = stream.read, stream.write, stream.start_tls
     answer = AnswerEnd()
 
@@ -115,7 +115,7 @@ def _watch(stream: httpcore.NetworkStream) -> None:
     ) -> httpcore.NetworkStream:
         return start_tls(ssl_context, server_hostname, _limit(timeout))
 
-    # A kept connection serves calls with a deadline and downloads without one, so it asks at each step.
+    # A kept-alive connection serves calls with a deadline and downloads without one, so each step asks.
     stream.read = timed_read  # type: ignore[method-assign]
     stream.write = timed_write  # type: ignore[method-assign]
     stream.start_tls = timed_start_tls  # type: ignore[method-assign]

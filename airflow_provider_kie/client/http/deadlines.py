@@ -1,4 +1,4 @@
-"""By when an answer has to be complete, however many bytes come in between."""
+"""Deadlines for complete answers, however many bytes trickle in meanwhile."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from airflow_provider_kie.client.errors import KieConnectionError
 
 class Deadline:
     """
-    By when an answer has to be complete.
+    The time by which an answer has to be complete.
 
-    It is kept to within a step over the connection. One step can last only through an https proxy that drips:
+    It is kept to within one step on the connection. A step drags on only through an https proxy that drips:
     httpcore's TLS within TLS waits anew for each piece of a record.
 
     :param seconds: How long it may take.
-    :param after_sending: Whether the clock starts when the request has been sent, rather than now.
+    :param after_sending: Whether the clock starts once the request has been sent, rather than now.
     """
 
     def __init__(self, seconds: float, *, after_sending: bool = False) -> None:
@@ -31,12 +31,12 @@ class Deadline:
 
     def limit(self, timeout: float | None, *, sending: bool = False) -> float | None:
         """
-        Bound the next step over the connection.
+        Bound the next step on the connection.
 
-        :param timeout: Seconds that the step may take anyway.
+        :param timeout: The step's own limit in seconds, if any.
         :param sending: Whether it sends a part of the request.
-        :return: Seconds.
-        :raises httpx.ReadTimeout: None are left.
+        :return: Seconds that the step may take.
+        :raises httpx.ReadTimeout: No time is left.
         """
         if sending and self.after_sending:
             self._end, self.is_nearer = None, False
@@ -57,7 +57,7 @@ def current_deadline() -> Deadline | None:
     """
     Get the deadline of what this thread is doing.
 
-    :return: The innermost :func:`within`'s; None outside of any.
+    :return: That of the innermost :func:`within`; None outside of any.
     """
     return _current.get()
 
@@ -65,11 +65,11 @@ def current_deadline() -> Deadline | None:
 @contextmanager
 def within(deadline: Deadline, name: str) -> Iterator[None]:
     """
-    Bound what this thread does over connections meanwhile.
+    Bound what this thread does on connections inside the block.
 
-    :param deadline: By when.
-    :param name: What has to be done by then, for the message.
-    :raises KieConnectionError: It was not done by then.
+    :param deadline: The bound.
+    :param name: Name of the work, for the message.
+    :raises KieConnectionError: The time ran out.
     """
     token = _current.set(deadline)
     try:
@@ -84,9 +84,9 @@ def within(deadline: Deadline, name: str) -> Iterator[None]:
 
 def out_of_time(name: str, seconds: float) -> KieConnectionError:
     """
-    Make the error of a call whose answer was not complete in time.
+    Build the error for a call whose answer was not complete in time.
 
-    :param name: What it is called.
+    :param name: The call's name.
     :param seconds: How long it had.
     :return: The error.
     """

@@ -1,4 +1,4 @@
-"""What the process's environment says of certificates and proxies, read by httpx, judged here."""
+"""Certificates and proxies from environment variables: read by httpx, checked here."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 @functools.cache
 def ssl_context() -> ssl.SSLContext:
     """
-    Give what all clients of the process share: making one costs 14 ms and more, and 0.7 MB.
+    Return the TLS context that all clients of the process share: one costs 14 ms or more, and 0.7 MB.
 
-    :return: The context that checks certificates: against those of ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` if
-        one is set, else against a built-in list.
+    :return: A context that checks certificates against ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` if one is set,
+        else against a built-in list.
     :raises KieConfigError: One of these variables, or ``SSLKEYLOGFILE``, names something unusable.
     """
     if not os.environ.get("SSL_CERT_FILE"):
@@ -49,7 +49,7 @@ def ssl_context() -> ssl.SSLContext:
 
 
 def _check_folders(folders: str) -> None:
-    # OpenSSL takes a folder without certificates, or none at all, and trusts nobody from then on.
+    # OpenSSL accepts a folder that is missing or has no certificates, and trusts nobody from then on.
     if folders and not any(_has_certificates(Path(folder)) for folder in folders.split(os.pathsep)):
         raise KieConfigError(
             f"SSL_CERT_DIR names {folders!r}, where there are no certificates under the names that "
@@ -75,7 +75,7 @@ def _is_readable(certificates: Path) -> bool:
 @contextmanager
 def proxy_errors() -> Iterator[None]:
     """
-    Name the variable where httpx cannot use what the environment says of proxies, while a client is made.
+    Name the variable if httpx cannot use the environment's proxy settings when it makes a client.
 
     :raises KieConfigError: A proxy variable is unusable. Its value is not shown: it may hold a password.
     """
@@ -107,7 +107,7 @@ def _check_proxy(name: str, value: str) -> None:
         raise KieConfigError(
             f"{name} names a SOCKS proxy, which needs an extra package: pip install 'httpx[socks]'"
         )
-    # Some that httpx takes fail at the first request, in ways of their own.
+    # Some URLs that httpx accepts fail only at the first request, each in its own way.
     if not is_http_url(str(url.copy_with(scheme="http", userinfo=b""))):
         raise KieConfigError(
             f"{name} is no proxy's URL, such as http://proxy.example:3128; a user and password in it are "
@@ -116,7 +116,7 @@ def _check_proxy(name: str, value: str) -> None:
 
 
 def _variable(scheme: str) -> str:
-    # Where both are set, the small one counts.
+    # If both are set, the lower-case one counts.
     small = f"{scheme}_proxy"
     return small if small in os.environ else small.upper()
 

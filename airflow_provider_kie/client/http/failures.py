@@ -17,9 +17,9 @@ def connection_errors(name: str) -> Iterator[None]:
     """
     Turn httpx's errors into ours; their messages name no URL.
 
-    :param name: What is done meanwhile, for the messages.
-    :raises KieConnectionError: No answer came, or not the whole.
-    :raises KieTransferError: It was to be sent to something that is no http(s) URL.
+    :param name: Name of the work, for the messages.
+    :raises KieConnectionError: No answer came, or only part of one.
+    :raises KieTransferError: The target is not an http(s) URL.
     """
     try:
         yield
@@ -39,11 +39,11 @@ def connection_errors(name: str) -> Iterator[None]:
 
 def proxy_refusal(name: str, said: str) -> KieConnectionError:
     """
-    Make the error of a request that a proxy did not let through.
+    Build the error for a request that a proxy did not let through.
 
     :param name: What was refused.
     :param said: The proxy's answer, which begins with its status if it is an http proxy.
-    :return: The error; transient for a 5xx, and where there is no status.
+    :return: The error; transient for 408, 429, a 5xx or no status at all.
     """
     status = int(said[:3]) if re.match(r"\d{3}\b", said) else None
     password = " It wants a user and password, which go into that URL." if status == 407 else ""
@@ -56,7 +56,7 @@ def proxy_refusal(name: str, said: str) -> KieConnectionError:
 
 
 def _distrust(error: BaseException) -> str | None:
-    """Say what to do about a certificate that does not verify, if one is the reason."""
+    """Return what to do about a certificate that does not verify, if that is the reason."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
         cause = cause.__cause__ or cause.__context__
@@ -70,6 +70,6 @@ def _distrust(error: BaseException) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    # What a redirect leads to may be a signed link, and httpx quotes it where it cannot read it.
+    # A redirect's target may be a signed link, and httpx quotes it if it cannot parse it.
     said = "a redirect that cannot be read" if "location header" in str(error) else str(error)
     return f"{type(error).__name__} {said}".strip()

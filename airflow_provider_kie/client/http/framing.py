@@ -9,12 +9,12 @@ import h11
 _PLAIN_HEAD = re.compile(rb"HTTP/1\.1 20[06] [^\r\n]*\r\n(?:[^\r\n]+\r\n)+\r\n")
 _FRAMED = re.compile(rb"(?i)\r\ntransfer-encoding[ \t]*:")
 _CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)")
-# Like httpcore's own parser, so that both give up at the same head.
+# The same as in httpcore's own parser, so that both give up at the same head.
 _LONGEST_HEAD = 100 * 1024
 
 
 class AnswerEnd:
-    """Finds the end of an answer; httpcore keeps what comes with it in a parser that nobody can look into."""
+    """Finds the end of an answer; httpcore keeps any surplus in a parser that nobody can look into."""
 
     def __init__(self) -> None:
         self.expect()
@@ -26,13 +26,13 @@ class AnswerEnd:
 
     def surplus(self, data: bytes) -> int:
         """
-        Tell how many of the bytes that came last are beyond the end.
+        Return how many of the latest bytes lie beyond the end.
 
-        :param data: What was read from the connection.
-        :return: Bytes at its end that do not belong to the answer.
+        :param data: Bytes just read from the connection.
+        :return: How many at their end do not belong to the answer.
         """
         if self._missing is None and self._parser is None:
-            # As a rule the whole head comes first and says it plainly; then counting is enough.
+            # Usually the whole head arrives first and states the length plainly; then counting is enough.
             self._missing = _length_of_plain(data)
         if self._missing is not None:
             self._missing -= len(data)
@@ -55,7 +55,7 @@ class AnswerEnd:
 
 
 def _length_of_plain(data: bytes) -> int | None:
-    """Give the length of head and body where a complete head shows it plainly."""
+    """Return the length of head and body if the head is complete and states it plainly."""
     head = _PLAIN_HEAD.match(data)
     if head is None or _FRAMED.search(head[0]):
         return None

@@ -1,4 +1,4 @@
-"""What httpx and httpcore may log of our own requests; those of other libraries are none of our business."""
+"""What httpx and httpcore may log of our own requests; other libraries' are none of our business."""
 
 from __future__ import annotations
 

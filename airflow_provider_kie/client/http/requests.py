@@ -18,9 +18,9 @@ from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.urls import is_loopback
 
 USER_AGENT = f"airflow-provider-kie/{__version__}"
-# Bytes a second: the time that a request's body is given beyond the timeout.
+# Bytes per second; the timeout is extended by the time that a request's body takes at this speed.
 SLOW_LINE = 50_000
-# Seconds beyond the timeout, so that silence, and a host that cannot be reached, is still called that.
+# Seconds beyond the timeout, so that silence and an unreachable host are still reported as such.
 GRACE = 1.0
 
 
@@ -31,12 +31,12 @@ def client_options(
     transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
 ) -> dict[str, Any]:
     """
-    Say what all of httpx's clients are made with.
+    Return the options that every httpx client is made with.
 
     :param settings: Which hosts, how patient.
     :param connections: How many connections are kept open.
-    :param context: What checks certificates.
-    :param transport: What sends the requests instead of the network; None for the network.
+    :param context: Checks certificates.
+    :param transport: Sends the requests in place of the network; None for the network.
     :return: Keyword arguments.
     """
     return {
@@ -47,9 +47,9 @@ def client_options(
         "verify": context,
         # A redirected call would carry the key to a host nobody configured.
         "follow_redirects": False,
-        # A proxy for everything has no business with loopback, where the key goes in clear.
+        # A catch-all proxy has no business with loopback, where the key travels in clear.
         "mounts": {f"all://{host}": None for host in _loopback_hosts(settings)},
-        # A cookie of one answer would go to every host of its domain.
+        # A cookie from one answer would go to every host of its domain.
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     }
 
@@ -59,12 +59,12 @@ def request_for(
     call: Call[Any], settings: KieSettings, http: httpx.Client | httpx.AsyncClient
 ) -> Iterator[httpx.Request]:
     """
-    Make the request for a call; the key is added here, where only configured hosts are asked.
+    Build the request for a call; the key is added here, where only configured hosts are addressed.
 
     :param call: What to send.
     :param settings: Which hosts and which key.
-    :param http: What will send it.
-    :return: A context manager that gives the request, with its file open.
+    :param http: The client that will send it.
+    :return: A context manager that yields the request, with its file open.
     """
     base_url = settings.base_url if call.host == "api" else settings.upload_base_url
     more: dict[str, Any] = {} if call.json is None else {"json": call.json}
@@ -82,13 +82,13 @@ def request_for(
 
 def deadline_for(call: Call[Any], settings: KieSettings, request: httpx.Request) -> Deadline:
     """
-    Bound a call as a whole.
+    Return the deadline for a whole call.
 
     :param call: What is sent.
     :param settings: How patient.
     :param request: The request for it.
-    :return: The timeout, a second, and what its body takes on a slow line. A file takes what it takes; with
-        one, the time begins when it has been sent.
+    :return: The timeout, plus a second, plus what its body takes on a slow line. A file takes as long as it
+        takes: with one, the clock starts once it has been sent.
     """
     if call.file is not None:
         return deadline_for_head(settings)
@@ -98,10 +98,10 @@ def deadline_for(call: Call[Any], settings: KieSettings, request: httpx.Request)
 
 def deadline_for_head(settings: KieSettings) -> Deadline:
     """
-    Bound what comes before the bytes of a file, or after them.
+    Return the deadline for what comes before or after the bytes of a file.
 
     :param settings: How patient.
-    :return: The timeout and a second, from when the request has been sent.
+    :return: The timeout plus a second, once the request has been sent.
     """
     return Deadline(settings.timeout + GRACE, after_sending=True)
 

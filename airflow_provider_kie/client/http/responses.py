@@ -1,4 +1,4 @@
-"""A file host's response: its head as it came, its body off the socket where that is safe."""
+"""A file host's response: its head as received, its body straight off the socket where that is safe."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import httpx
 from airflow_provider_kie.client.errors import KieConnectionError, KieTransferError, quote
 from airflow_provider_kie.client.http.failures import connection_errors
 
-# From here on the time that the HTTP library takes for each piece counts; before, its kept connection does.
+# From here on the HTTP library's time per piece matters; below, its kept-alive connection does.
 _SOCKET_FROM = 8 * 1024 * 1024
 _PIECE = 256 * 1024
-# A piece that is not full by then goes on as it is, so that a slow transfer shows too.
+# A piece that is not full by then is passed on as it is, so that slow transfers show progress too.
 _PIECE_SECONDS = 1.0
 Piece = bytes | memoryview
 
 
 class FileResponse:
     """
-    An open response of a file host; its status is not judged, and its body is read once.
+    An open response of a file host; its status is unchecked, and its body can be read once.
 
     :param response: httpx's, with its body unread.
-    :param name: What this is called in errors.
+    :param name: Its name in errors.
     """
 
     def __init__(self, response: httpx.Response, name: str) -> None:
@@ -38,17 +38,17 @@ class FileResponse:
 
     @property
     def is_framed(self) -> bool:
-        """Whether the body marks its own end, as chunks do; then no length beside it counts."""
+        """Whether the body marks its own end, as chunks do; an announced length does not count then."""
         return "transfer-encoding" in self.headers
 
     @property
     def encoding(self) -> str | None:
         """
-        How the body is packed, though plain bytes were asked for.
+        How the body is compressed, although plain bytes were asked for.
 
-        ``gzip`` or None; values that name no packing, which some stores keep as metadata, do not count.
+        ``gzip`` or None; values that name no compression, which some stores keep as metadata, do not count.
 
-        :raises KieTransferError: It is packed in a way that cannot be unpacked.
+        :raises KieTransferError: The compression is not supported.
         """
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip", "deflate"):
@@ -64,10 +64,10 @@ class FileResponse:
         """
         Read the body piece by piece.
 
-        :param length: Bytes that the body has to have, if known.
-        :return: Pieces; each stays as it is until the one after the next is asked for.
+        :param length: Bytes that the body must have, if known.
+        :return: Pieces; each stays unchanged until the one after the next is asked for.
         :raises KieConnectionError: The connection broke, or no byte came in time.
-        :raises KieTransferError: A packed body ends too early or is broken.
+        :raises KieTransferError: A compressed body ends too early or is corrupt.
         """
         with connection_errors(self._name):
             if self.encoding:
@@ -79,7 +79,7 @@ class FileResponse:
 
 
 def _gathered(response: httpx.Response) -> Iterator[bytes]:
-    """Give a body in large pieces: threads that move many files at once wait for each other at every step."""
+    """Yield a body in large pieces: threads that move many files at once wait for each other at each one."""
     pieces, size, due = list[bytes](), 0, time.monotonic() + _PIECE_SECONDS
     try:
         for piece in response.iter_bytes():
@@ -89,14 +89,14 @@ def _gathered(response: httpx.Response) -> Iterator[bytes]:
                 yield b"".join(pieces)
                 pieces, size, due = [], 0, time.monotonic() + _PIECE_SECONDS
     except (httpx.RequestError, httpx.StreamError):
-        # What came before the cut need not come again.
+        # Bytes from before the cut need not be sent again.
         yield b"".join(pieces)
         raise
     yield b"".join(pieces)
 
 
 def _unpacked(response: httpx.Response) -> Iterator[bytes]:
-    # httpx would unpack too, but it takes packed bytes that stop in the middle for the whole.
+    # httpx would unpack too, but takes a truncated body for a whole one.
     unpacking = None
     try:
         for packed in response.iter_raw():
@@ -114,7 +114,7 @@ def _unpacked(response: httpx.Response) -> Iterator[bytes]:
 
 
 def _socket_of(response: httpx.Response) -> socket.socket | None:
-    """Give the connection's socket if what it carries from here on is the plain body, and nothing else."""
+    """Return the connection's socket if from here on it carries the plain body and nothing else."""
     if response.http_version != "HTTP/1.1" or "transfer-encoding" in response.headers:
         return None
     stream = response.extensions.get("network_stream")
@@ -134,8 +134,8 @@ def _from_socket(response: httpx.Response, connection: socket.socket, length: in
     """
     Read a body straight into two buffers in turn.
 
-    What the HTTP parser has read beyond the headers comes first, in one piece; then it holds nothing more. If
-    it did, bytes would be missing at the end, which is found. The connection is not used again afterwards.
+    What the HTTP parser has read beyond the headers comes first, in one piece, and empties the parser. If it
+    did not, bytes would be missing at the end, which is noticed. The connection is not used again.
     """
     parsed = response.iter_raw()  # kept to the end: the connection is closed with it
     first = next(parsed, b"")

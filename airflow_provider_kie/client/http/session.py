@@ -1,4 +1,4 @@
-"""One exchange over HTTP, sync and async: a call's answer, or an open file; alone makes httpx clients."""
+"""HTTP exchanges, sync and async: a call's answer or an open file; only this module makes httpx clients."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ MAX_REDIRECTS = 5
 
 class Answer(NamedTuple):
     """
-    An answer as it came, unpacked.
+    An answer as received, but unpacked.
 
     :param status: HTTP status.
-    :param headers: Response headers; names in any case.
+    :param headers: Response headers, case-insensitive.
     :param body: The whole body.
     """
 
@@ -49,7 +49,7 @@ class HttpSession:
 
     :param settings: Which hosts, how patient.
     :param connections: How many connections are kept open.
-    :param transport: What sends the requests instead of the network, in tests for example.
+    :param transport: Sends the requests in place of the network, in tests for example.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class HttpSession:
 
     def fetch(self, call: Call[Any]) -> Answer:
         """
-        Send a call a single time.
+        Send a call once.
 
         :param call: What to send.
         :return: The answer, whatever it says.
-        :raises KieConnectionError: None came, or not in time.
-        :raises KieResponseError: It is larger than any of kie.ai's, or its packed bytes are broken.
+        :raises KieConnectionError: No answer came, or not in time.
+        :raises KieResponseError: It is larger than any of kie.ai's, or its compressed bytes are corrupt.
         """
         with (
             connection_errors(call.name),
@@ -97,8 +97,8 @@ class HttpSession:
 
         :param file_url: URL.
         :param headers: Request headers.
-        :param name: What this is called in errors.
-        :return: A context manager that gives the response with its body unread.
+        :param name: Its name in errors.
+        :return: A context manager that yields the response with its body unread.
         :raises KieConnectionError: The host cannot be reached.
         :raises KieTransferError: It redirects from https to http, or too often.
         """
@@ -127,11 +127,11 @@ class HttpSession:
             return self._http.send(request, stream=True)
 
     def stop(self) -> None:
-        """End all that goes on, and what begins from now on; not for signal handlers."""
+        """Shut down all connections, present and future; not for signal handlers."""
         self._connections.stop()
 
     def leave_to_parent(self) -> None:
-        """Let go, in a child process, of the connections that its parent goes on using."""
+        """In a child process, let go of the connections that its parent keeps using."""
         self._connections.leave_to_parent()
 
     def close(self) -> None:
@@ -144,24 +144,24 @@ class AsyncHttpSession:
     :class:`HttpSession` for an event loop, without files.
 
     :param settings: Which hosts, how patient.
-    :param transport: What sends the requests instead of the network, in tests for example.
+    :param transport: Sends the requests in place of the network, in tests for example.
     """
 
     def __init__(self, settings: KieSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
-        # A connection that is not kept brings no bytes that belong to no answer.
+        # A connection that is never reused cannot deliver stray bytes as an answer.
         options = client_options(settings, 0, ssl_context(), transport)
         with proxy_errors():
             self._http = httpx.AsyncClient(**options)
 
     async def fetch(self, call: Call[Any]) -> Answer:
         """
-        Send a call a single time.
+        Send a call once.
 
-        :param call: What to send; one without a file.
+        :param call: What to send; must have no file.
         :return: The answer, whatever it says.
-        :raises KieConnectionError: None came, or not in time.
-        :raises KieResponseError: It is larger than any of kie.ai's, or its packed bytes are broken.
+        :raises KieConnectionError: No answer came, or not in time.
+        :raises KieResponseError: It is larger than any of kie.ai's, or its compressed bytes are corrupt.
         """
         with connection_errors(call.name), request_for(call, self._settings, self._http) as request:
             seconds = deadline_for(call, self._settings, request).seconds

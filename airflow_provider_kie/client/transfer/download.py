@@ -34,12 +34,12 @@ Sign = Literal["auto", "always", "never"]
 @dataclass(frozen=True)
 class Received:
     """
-    What a download brought.
+    The outcome of a download.
 
     :param size: Bytes.
     :param sha256: Their hash, in hex.
-    :param mime_type: Media type as the host said it, without parameters; None if it did not.
-    :param verified: Whether the end was announced in some way, so that it cannot have been cut unnoticed.
+    :param mime_type: Media type that the host sent, without parameters; None if it sent none.
+    :param verified: Whether the end was announced in some way, so that a cut cannot have gone unnoticed.
     """
 
     size: int
@@ -65,10 +65,10 @@ class Expected:
         """
         Read what a DAG author wrote, after templating.
 
-        :param size: Bytes, a number or one as text; None or empty for any.
+        :param size: Bytes, as a number or as text; None or empty for any.
         :param sha256: 64 hexadecimal digits; None or empty for any.
         :return: The expectation.
-        :raises ValueError: It is neither.
+        :raises ValueError: One of them is neither.
         """
         if size not in (None, "") and not re.fullmatch(r"[0-9]{1,18}", str(size)):
             raise ValueError(f"expected_size must be a number of bytes, not {size!r}")
@@ -92,23 +92,23 @@ def download(
     """
     Fetch a file.
 
-    A cut transfer goes on where it stopped if the host can, and else from the start. A signed link is asked
-    for right before the transfer and again when it has expired.
+    A cut transfer resumes where it stopped if the host can, else from the start. A signed link is asked for
+    right before the transfer, and again once it has expired.
 
-    What was announced or is expected is compared as early as it can be. A file that does not fit is fetched
-    at most once more.
+    Announced and expected values are compared as early as possible. A file that does not match is fetched at
+    most once more.
 
-    :param client: Open client; its ``max_retries`` bounds the tries that bring the transfer no further.
+    :param client: Open client; its ``max_retries`` bounds the tries without progress.
     :param file_url: URL of the file.
-    :param sink: Empty, seekable file that the bytes are written to.
-    :param signed: Whether kie.ai is asked for a signed link; the key itself never goes to a file host.
-    :param expected: Size and hash that the file has to have.
+    :param sink: Empty, seekable file to write the bytes to.
+    :param signed: Whether to ask kie.ai for a signed link; the key itself never goes to a file host.
+    :param expected: Size and hash that the file must have.
     :param retries: Counts the retries.
     :return: What was received; the length has been checked against the one announced.
     :raises KieValidationError: kie.ai did not generate this file, so it signs no link to it.
-    :raises KieNotFoundError: The file does not exist, or no longer.
-    :raises KieTransferError: The bytes did not arrive whole, are not the expected, are a page instead, or the
-        host refuses them.
+    :raises KieNotFoundError: The file does not exist, or no longer exists.
+    :raises KieTransferError: The bytes did not arrive whole, are not the expected ones, are a page instead,
+        or the host refuses them.
     :raises KieError: Any other failure, after the last try.
     :raises OSError: The sink has no room for them, or cannot be written.
 
@@ -155,7 +155,7 @@ def signed_link(send: Callable[[Call[str]], str], file_url: str) -> str:
 
 
 class _Download:
-    """One file's way down: what has been received so far, and the link it comes from."""
+    """One file's download: what has been received so far, and the link it comes from."""
 
     def __init__(
         self, client: KieClient, file_url: str, sink: BinaryIO, signed: bool, expected: Expected
@@ -178,7 +178,7 @@ class _Download:
         try:
             return self._receive()
         except KieError as error:
-            # What breaks when the client is stopped is no failure of the host's.
+            # A failure after the client was stopped is not the host's.
             self.client.check_running()
             error.saying(f"{self.shown}: {error.args[0]}")
             raise
@@ -208,11 +208,11 @@ class _Download:
         self.progress.at(self.sink.size)
 
     def _size(self) -> int | None:
-        """Give the bytes that it has to have in the end."""
+        """Return the size that the file must have in the end, if known."""
         return self.total if self.total is not None else self.expected.size
 
     def _check(self) -> str:
-        """Compare what arrived with what was announced and what the caller expects; give the hash."""
+        """Compare what arrived with what was announced and what is expected; return the hash."""
         received, sha256 = self.sink.size, self.sink.sha256()
         if self.total is not None and received < self.total:
             raise KieTransferError(f"download: {received} bytes arrived of {self.total}")
@@ -223,7 +223,7 @@ class _Download:
         return sha256
 
     def _misfit(self, wrong: str) -> KieTransferError:
-        """Start over after what is not the announced or expected file; the second time is the last."""
+        """Start over, because this is not the announced or expected file; the second time is the last."""
         self._start_over()
         self.misfits += 1
         return KieTransferError(f"download: {wrong}", transient=self.misfits < 2)
@@ -240,7 +240,7 @@ class _Download:
         return {}
 
     def _accept(self, response: FileResponse) -> int | None:
-        """Judge the head of a response; give how long the body is that can be appended to what is there."""
+        """Judge the head of a response; return the length of the body to append to what is there."""
         if response.status == 206:
             length: int | None = self._accept_rest(response)
         elif response.status == 200:
@@ -258,26 +258,26 @@ class _Download:
         mime_type = mime_type_of(response)
         instead_of_rest = self.sink.size and mime_type in PAGES and self.mime_type not in PAGES
         if instead_of_rest or is_page_instead(mime_type, file_name_of(self.file_url)):
-            # A proxy's page is no version of the file; the file may still be there the next time.
+            # A proxy's page is not a version of the file, which may be there again next time.
             raise KieTransferError(f"download: a page ({mime_type}) came instead of the file")
         self._start_over()
         self.mime_type = mime_type
         if response.encoding is None:
-            # Neither length nor ranges of packed bytes speak of what is written.
+            # The length and ranges of compressed bytes say nothing about what is written.
             self.etag = strong_etag_of(response)
             self.total = length_of(response)
         return self.total
 
     def _accept_rest(self, response: FileResponse) -> int:
         span = span_of(response)
-        # Some hosts know Range but not If-Range: without the tag, this may be of another version.
+        # Some hosts know Range but not If-Range: without the same tag, this may be another version.
         if (
             span is None
             or not self._range_headers()
             or response.headers.get("etag") != self.etag
             or span.start != self.sink.size
             or self.total not in (None, span.total)
-            # Several parts in one, or a page, are of another type.
+            # A multipart answer, or a page, has another type.
             or mime_type_of(response) not in (None, self.mime_type)
         ):
             self._start_over()

@@ -18,11 +18,11 @@ class Sha256:
     """
     The sha256 of bytes that come piece by piece.
 
-    A large stream is hashed by another thread while the next piece is on its way; hashlib works without the
-    interpreter's lock. One batch of pieces is under way at a time, so memory stays flat and in order.
+    A large stream is hashed by another thread while the next piece is on its way; hashlib releases the
+    interpreter's lock. One batch of pieces is under way at a time, so memory stays flat and order is kept.
 
-    In a fork that thread is missing, and what it was working on may be locked for ever. So it works on a
-    copy, and a child begins its batch anew.
+    A forked child lacks that thread, and the hash it was working on may be locked for ever. So the thread
+    works on a copy, and the child hashes its batch again.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Sha256:
         """
         Add a piece.
 
-        :param piece: Bytes; if a view of a buffer, nobody changes that before the next piece has been added.
+        :param piece: Bytes; the buffer under a view must not change before the next piece has been added.
         """
         self._size += len(piece)
         if self._size < _BESIDE_FROM:
@@ -52,7 +52,7 @@ class Sha256:
 
     def hexdigest(self) -> str:
         """
-        Give the hash of all pieces.
+        Return the hash of all pieces.
 
         :return: Hexadecimal.
         """
@@ -75,7 +75,7 @@ class Sha256:
 
 @dataclass(frozen=True)
 class _UnderWay:
-    """A batch that another thread hashes; the threads tell whether they are of this process."""
+    """A batch that another thread hashes; ``threads`` shows whether that is one of this process."""
 
     batch: list[bytes | memoryview]
     threads: ThreadPoolExecutor
@@ -93,5 +93,5 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="kie-sha256")
 
 
-# A child has none of its parent's threads; what it gives to them is never done.
+# A child has none of its parent's threads; work given to them would never be done.
 os.register_at_fork(after_in_child=_threads.cache_clear)

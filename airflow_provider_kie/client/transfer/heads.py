@@ -1,4 +1,4 @@
-"""What the head of a file host's response promises of the body, and which refusal it is."""
+"""What the head of a file host's response promises of the body, and which error a refusal is."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Span:
     """
     The part of a file that a response carries.
 
-    :param start: Bytes of the file before it.
-    :param length: Its bytes.
-    :param total: Bytes of the file.
+    :param start: Bytes of the file before this part.
+    :param length: Bytes of this part.
+    :param total: Bytes of the whole file.
     """
 
     start: int
@@ -39,19 +39,19 @@ def mime_type_of(response: FileResponse) -> str | None:
     Read the media type.
 
     :param response: Response of a file host.
-    :return: In lower case and without parameters; None if the host did not say it.
+    :return: In lower case and without parameters; None if the host sent none.
     """
     return response.headers.get("content-type", "").partition(";")[0].strip().lower() or None
 
 
 def is_page_instead(mime_type: str | None, file_name: str) -> bool:
     """
-    Tell whether a page came in the place of a file: proxies and storages show theirs under HTTP 200 too.
+    Return whether a page came in place of a file: proxies and storages send theirs with HTTP 200 too.
 
     :param mime_type: Media type of the response.
     :param file_name: The file's name.
-    :return: True for HTML where the name ends like something else; a name without an extension, or with one
-        that nobody knows, may be a page's.
+    :return: True for HTML if the name ends like something else; a name without an extension, or with an
+        unknown one, may be a page's.
     """
     named = mimetypes.guess_type(file_name, strict=False)[0]
     return mime_type in PAGES and named is not None and named not in PAGES
@@ -59,10 +59,10 @@ def is_page_instead(mime_type: str | None, file_name: str) -> bool:
 
 def strong_etag_of(response: FileResponse) -> str | None:
     """
-    Read the tag of this very version of the file.
+    Read the tag that identifies this exact version of the file.
 
     :param response: Response of a file host.
-    :return: The ETag; None for a weak one, which other bytes may have too, and for what is none.
+    :return: The ETag; None if it is missing, malformed, or weak: other bytes may share a weak one.
     """
     etag = response.headers.get("etag", "")
     return etag if re.fullmatch(r'"[\x21\x23-\x7e]*"', etag) else None
@@ -86,10 +86,10 @@ def length_of(response: FileResponse) -> int | None:
 
 def span_of(response: FileResponse) -> Span | None:
     """
-    Read which part of the file a response with HTTP 206 carries.
+    Read which part of the file an HTTP 206 response carries.
 
     :param response: Response of a file host.
-    :return: The part; None if it is not told, if what is told contradicts itself, or if the bytes are packed.
+    :return: The part; None if it is not stated, contradicts itself, or the bytes are compressed.
     """
     told = response.headers.get("content-range", "")
     match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", told)
@@ -103,10 +103,10 @@ def span_of(response: FileResponse) -> Span | None:
 
 def refusal(response: FileResponse, *, signed: bool) -> KieError:
     """
-    Say which error a response is.
+    Return the error for a response.
 
-    :param response: Response that brings no bytes of the file.
-    :param signed: Whether it was asked through a signed link, which can expire.
+    :param response: Response without bytes of the file.
+    :param signed: Whether the request used a signed link, which can expire.
     :return: The error.
     """
     status = response.status

@@ -1,4 +1,4 @@
-"""How far a transfer is: in the log, at steps that a reader of it wants, and whether it gets any further."""
+"""How far a transfer is: logged at steps that suit a reader, and whether it gets any further."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 FIRST_SECONDS = 5.0
 LONGEST_SECONDS = 60.0
-# What a try has to bring so that those before it are forgotten: this, or a twentieth of a smaller file.
+# A try that brings this much, or a twentieth of a smaller file, wipes out those before it.
 RENEWING_BYTES = 256 * 1024
 
 
@@ -17,7 +17,7 @@ class Progress:
     """
     Logs how far a transfer is: after 5 seconds, then at growing steps, at least once a minute.
 
-    :param what: What is moved, fit to be shown.
+    :param what: What is moved, safe to show.
     :param total: Bytes in all, None if unknown.
     """
 
@@ -30,7 +30,7 @@ class Progress:
 
     def at(self, done: int) -> None:
         """
-        Note how far it is, and log it if that is due.
+        Note how far the transfer is, and log it if due.
 
         :param done: Bytes so far.
         """
@@ -51,7 +51,7 @@ class Progress:
 
     def files(self, done: int, total: int) -> None:
         """
-        Note how many files are done, and log it if that is due.
+        Note how many files are done, and log it if due.
 
         :param done: Files so far.
         :param total: Files in all.
@@ -70,9 +70,9 @@ class Progress:
 
 class Tries:
     """
-    Counts the tries that bring a transfer no further.
+    Counts a transfer's tries without progress.
 
-    :param most: How many in a row there may be after the first; 0 for a single try, whatever it brings.
+    :param most: How many are allowed in a row after the first; 0 for a single try, whatever it brings.
     """
 
     def __init__(self, most: int) -> None:
@@ -86,7 +86,7 @@ class Tries:
 
     def at(self, done: int, total: int | None) -> None:
         """
-        Note how far it is.
+        Note how far the transfer is.
 
         :param done: Bytes so far.
         :param total: Bytes in all, None if unknown.
@@ -98,7 +98,7 @@ class Tries:
             self._vain = 0
 
     def are_over(self) -> bool:
-        """Tell whether to give up."""
+        """Return whether to give up."""
         return not self._most or self._vain > self._most
 
 

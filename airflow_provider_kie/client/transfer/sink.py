@@ -34,7 +34,7 @@ class Sink:
         """
         Take the next bytes.
 
-        :param piece: Bytes; if a view of a buffer, nobody changes that before the next piece has been added.
+        :param piece: Bytes; the buffer under a view must not change before the next piece has been added.
         :raises OSError: They cannot be written.
         """
         self._file.write(piece)
@@ -46,7 +46,7 @@ class Sink:
 
     def sha256(self) -> str:
         """
-        Give the hash of what has arrived.
+        Return the hash of what has arrived.
 
         :return: Hexadecimal.
         """
@@ -56,16 +56,16 @@ class Sink:
         """
         Fail before the disk is full rather than when it is.
 
-        :param total: Bytes that there will be in the end.
-        :raises OSError: There is no room for those that are missing.
+        :param total: Bytes of the whole file.
+        :raises OSError: There is no room for the missing ones.
         """
         try:
             disk = os.fstatvfs(self._file.fileno())
         except io.UnsupportedOperation:
             return
-        # The reserve of a file system is root's. One that does not know how large it is tells 0 blocks.
+        # A file system's reserve is root's. One that does not know its own size reports 0 blocks.
         free = (disk.f_bavail if os.geteuid() else disk.f_bfree) * disk.f_frsize
-        # What it had before it started over is there for it, even if the file system frees that later.
+        # Space used before starting over is available again, even if the file system frees it only later.
         missing = total - self._furthest
         if disk.f_blocks and free < missing:
             raise OSError(errno.ENOSPC, f"no room for the {missing} bytes that are missing")

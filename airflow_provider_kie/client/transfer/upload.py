@@ -51,9 +51,9 @@ def choose_method(method: str, *, size: int | None) -> Method:
     Decide how a source is uploaded.
 
     :param method: ``auto``, or one that the caller insists on.
-    :param size: Bytes of the source; None for an http(s) URL that has not been looked at.
+    :param size: Bytes of the source; None for an http(s) URL not looked at yet.
     :return: ``url`` for URLs, ``base64`` up to 1 MB, else ``stream``, unless told otherwise.
-    :raises ValueError: There is no such method, or it cannot carry this source.
+    :raises ValueError: The method is unknown, or cannot carry this source.
 
     kie.ai page: https://docs.kie.ai/file-upload-api/quickstart
     """
@@ -78,7 +78,7 @@ def unique_file_name(name: str) -> str:
     """
     Make a name that no other upload has: kie.ai overwrites silently and may serve the old bytes for a while.
 
-    :param name: Name of the source; its end stays, with the extension.
+    :param name: Name of the source; its end and extension are kept.
     :return: The unique name, in characters that need no escaping in a URL.
     """
     stem, suffix = (
@@ -99,7 +99,7 @@ def upload_stream(
     retries: RetryCount | None = None,
 ) -> tuple[UploadReceipt, str]:
     """
-    Upload a file as a stream; memory does not grow with it.
+    Upload a file as a stream; memory does not grow with its size.
 
     :param client: Open client.
     :param source: The file; opened again for every try.
@@ -156,7 +156,7 @@ def upload_base64(
 
 
 class _HashingReader:
-    """Reads a file for httpx: hashed and counted on the way, and never beyond the size announced."""
+    """Reads a file for httpx: hashed and counted on the way, and never beyond the announced size."""
 
     def __init__(self, file: Readable, source: FileSource, client: KieClient) -> None:
         self._file = file
@@ -179,7 +179,7 @@ class _HashingReader:
         return piece
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        # httpx goes to the end to learn the length, and back to the start before it reads.
+        # httpx seeks to the end to learn the length, and back to the start before it reads.
         self.position = self._source.size + offset if whence == io.SEEK_END else offset
         if self.position == 0:
             self._file.seek(0)

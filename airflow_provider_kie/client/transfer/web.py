@@ -28,7 +28,7 @@ from airflow_provider_kie.client.urls import file_name_of, without_query
 @dataclass(frozen=True)
 class WebSource:
     """
-    A file on the web, fetched anew each time it is opened; see :class:`.uploads.FileSource`.
+    A file on the web, fetched anew each time it is opened; see :class:`.upload.FileSource`.
 
     :param client: Open client.
     :param url: Its URL; redirects are followed.
@@ -62,7 +62,7 @@ def web_source(client: KieClient, url: str, *, retries: RetryCount | None = None
     :param client: Open client.
     :param url: http(s) URL of any host that this worker reaches.
     :param retries: Counts the retries.
-    :return: The file, of which nothing has been read yet; None if its host does not say how long it is.
+    :return: The file, still unread; None if its host does not say how long it is.
     :raises ValueError: It is empty.
     :raises KieSourceError: Its host refuses it.
     :raises KieError: Its host cannot be reached, after all retries.
@@ -80,12 +80,12 @@ def web_source(client: KieClient, url: str, *, retries: RetryCount | None = None
 
 def is_served(client: KieClient, url: str, size: int) -> bool:
     """
-    Ask whether a public file is still there; costs no more than its first byte.
+    Return whether a public file is still there; fetches no more than its first byte.
 
     :param client: Open client.
     :param url: Its URL.
-    :param size: Bytes that it has to have.
-    :return: True if it is there as it was; False too where that cannot be found out.
+    :param size: Bytes that it must have.
+    :return: True if it is there as it was; False also if that cannot be found out.
     :raises KieCancelledError: The client was stopped.
     """
     try:
@@ -131,8 +131,8 @@ def bounded(file: BinaryIO, limit: int) -> BinaryIO:
 
 
 def _fetching(client: KieClient, url: str) -> Generator[FileResponse, None, None]:
-    # A generator of its own: what breaks in the upload that reads the response must not be taken for the
-    # response's trouble, as it would if it passed through this ``with``.
+    # A separate generator: a failure of the upload that reads the response must not pass through this
+    # ``with``, which would blame the response.
     with client.open_file(url, name=f"fetching {without_query(url)}") as response:
         if response.status != 200:
             raise _refusal(response, without_query(url))
@@ -150,13 +150,13 @@ def _refusal(response: FileResponse, shown: str) -> KieError:
 
 
 def _length_of(response: FileResponse) -> int | None:
-    # A length beside either speaks of other bytes than those that arrive.
+    # With either, an announced length is not that of the bytes that arrive.
     framed = response.is_framed or response.encoding
     return None if framed else length_of(response)
 
 
 class _Body:
-    """A body as a file that is read once, from its start to its end."""
+    """A body as a file that can be read once, from start to end."""
 
     def __init__(self, pieces: Iterator[Piece]) -> None:
         self._pieces = pieces
@@ -173,7 +173,7 @@ class _Body:
         return piece
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        # The body stands at its start when an upload asks for it.
+        # The body is at its start when an upload asks for it.
         return offset
 
     def tell(self) -> int:
