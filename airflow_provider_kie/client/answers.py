@@ -11,11 +11,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from airflow_provider_kie.client.call import Call
+from airflow_provider_kie.client.codes import error_class
 from airflow_provider_kie.client.errors import (
     KieError,
     KieGatewayError,
     KieResponseError,
-    error_class,
     quote,
 )
 

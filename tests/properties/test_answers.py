@@ -18,7 +18,8 @@ from airflow_provider_kie.client.answers import read_answer, retry_after
 from airflow_provider_kie.client.api import credits, files
 from airflow_provider_kie.client.api.files import UploadReceipt
 from airflow_provider_kie.client.call import Call, FilePart
-from airflow_provider_kie.client.errors import QUOTE_LIMIT, KieError, error_class, quote
+from airflow_provider_kie.client.codes import error_class
+from airflow_provider_kie.client.errors import QUOTE_LIMIT, KieError, quote
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 from airflow_provider_kie.files.results import UploadedFile
 

@@ -19,6 +19,7 @@ PACKAGE = Path(airflow_provider_kie.__file__).parent
 # From the bottom up: a module may import those above it in this list, never those below.
 LAYERS = [
     "client.errors",
+    "client.codes",
     "client.urls",
     "client.settings",
     "client.arguments",

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from airflow_provider_kie.client import errors
+from airflow_provider_kie.client.codes import error_class
 from airflow_provider_kie.client.errors import (
     QUOTE_LIMIT,
     KieAuthError,
@@ -28,7 +29,6 @@ from airflow_provider_kie.client.errors import (
     KieTransferError,
     KieUnavailableError,
     KieValidationError,
-    error_class,
     error_from_event,
     quote,
 )
