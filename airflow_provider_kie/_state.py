@@ -8,11 +8,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class TaskState:
+class TaskStateStore:
     """
     The state store of a task, and which try and poll this is.
 
     The store outlives retries, clears and the worker: what was saved before a request is sent will be there.
+    Before Airflow 3.3 there is none (:attr:`is_available`): nothing is saved, nothing found.
     What the store raises is passed on, because only the caller knows whether its work can go on without it.
 
     :param context: The task's context.

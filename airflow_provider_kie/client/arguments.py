@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_kie.client.urls import NAME_LIMIT, is_http_url, presentable
 
+WORD = TypeVar("WORD", bound=str)
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def check_choice(name: str, value: str, allowed: Sequence[str]) -> str:
+def check_choice(name: str, value: str, allowed: Sequence[WORD]) -> WORD:
     """
     Check an argument that must be one of a few words.
 
@@ -21,9 +24,10 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> str:
     :return: The value.
     :raises ValueError: It is none of them.
     """
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}; not {value!r}")
-    return value
+    for word in allowed:
+        if word == value:
+            return word
+    raise ValueError(f"{name} must be one of {', '.join(allowed)}; not {value!r}")
 
 
 def check_public_url(name: str, url: str) -> str:

@@ -109,15 +109,6 @@ class KieClient:
         :return: Keyword arguments.
         """
 
-        def before(state: RetryCallState) -> None:
-            self._cooldown.wait()
-            self.check_running()
-
-        def repeats(state: RetryCallState) -> bool:
-            if state.outcome and (error := state.outcome.exception()):
-                self._judge_stopped(error)
-            return bool(policy["retry"](state))
-
         policy = retry_policy(
             name,
             max_retries=self.settings.max_retries,
@@ -125,6 +116,17 @@ class KieClient:
             retries=retries,
             cooldown=self._cooldown,
         )
+        worth_repeating = policy["retry"]
+
+        def before(state: RetryCallState) -> None:
+            self._cooldown.wait()
+            self.check_running()
+
+        def repeats(state: RetryCallState) -> bool:
+            if state.outcome and (error := state.outcome.exception()):
+                self._raise_if_stopped(error)
+            return bool(worth_repeating(state))
+
         return policy | {"before": before, "retry": repeats, "sleep": self._stopped.wait}
 
     def stop(self) -> None:
@@ -154,10 +156,10 @@ class KieClient:
         try:
             yield
         except Exception as error:
-            self._judge_stopped(error)
+            self._raise_if_stopped(error)
             raise
 
-    def _judge_stopped(self, error: BaseException) -> None:
+    def _raise_if_stopped(self, error: BaseException) -> None:
         if self._stopped.is_set() and not isinstance(error, KieCancelledError):
             raise KieCancelledError("the transfer was cancelled") from error
 

@@ -241,16 +241,15 @@ def error_from_event(name: str, message: str, code: int | None) -> KieError:
     """
     Read what :meth:`KieError.to_event` wrote, maybe in another version of the provider.
 
-    :param name: Its class; :class:`KieError` stands in for one that is not known here.
+    :param name: Its class; :class:`KieError` stands in for one that is unknown here, or made of several.
     :param message: What happened.
     :param code: kie.ai's code for it.
     :return: The error.
     """
     kind = globals().get(name)
-    if not (isinstance(kind, type) and issubclass(kind, KieError)):
+    if not (isinstance(kind, type) and issubclass(kind, KieError)) or kind is KieBatchError:
         kind = KieError
-    # Which files failed stays behind; the message lists them.
-    error = KieBatchError((), 0).saying(message) if issubclass(kind, KieBatchError) else kind(message)
+    error = kind(message)
     error.code = code
     return error
 

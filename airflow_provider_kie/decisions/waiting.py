@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 FINAL_CODES = frozenset({401, 433})
 # Anything else that looks permanent may be a proxy's page, or one odd answer among thousands.
 LIMIT = 3
-# Airflow does not tell a connection that is missing from one that it cannot look up: outages last longer.
+# Airflow reports a missing connection and a failed lookup alike, and its outages last longer.
 LOOKUP_LIMIT = 10
 
 
@@ -104,5 +104,15 @@ def decide_failed_poll(
     failures = failures.after(failure)
     if failures.reached_limit and not silent_fail:
         return Decision("fail", failures=failures)
-    message = f"Asking for {subject} failed, will ask again: {failure}"
-    return Decision("wait", message, logging.WARNING, failures)
+    return Decision("wait", will_ask_again(subject, failure), logging.WARNING, failures)
+
+
+def will_ask_again(subject: str, failure: Failure) -> str:
+    """
+    Word a failed poll for the log.
+
+    :param subject: What was asked for.
+    :param failure: Why the poll failed.
+    :return: The sentence.
+    """
+    return f"Asking for {subject} failed, will ask again: {failure}"

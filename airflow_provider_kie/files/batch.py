@@ -15,12 +15,9 @@ from airflow_provider_kie.client.errors import KieBatchError
 from airflow_provider_kie.client.transfer.progress import Progress
 from airflow_provider_kie.files.local import Unfinished
 from airflow_provider_kie.files.results import Moved
-from airflow_provider_kie.files.shutdown import LOOK_SECONDS, PATIENCE_SECONDS
+from airflow_provider_kie.files.shutdown import ATTEMPTS, LOOK_SECONDS, PATIENCE_SECONDS
 
 log = logging.getLogger(__name__)
-
-# How often a task can be asked to end while it is ending.
-ATTEMPTS = 5
 
 RESULT = TypeVar("RESULT", bound=Moved)
 RESULT_co = TypeVar("RESULT_co", bound=Moved, covariant=True)
@@ -63,8 +60,8 @@ def run_all(
     """
     Move files at once; one that fails does not stop the others.
 
-    They move in threads, a single one too, and this thread waits in steps: between any two it sees
-    what a signal handler has left word of, however long the network, a storage or Airflow takes.
+    They move in threads, a single one too, and this thread waits in steps: between any two it sees a flag
+    that a signal handler has set, however long the network, a storage or Airflow takes.
 
     :param transfers: What to move.
     :param session: What they share; its client is told to stop if this is ended early.

@@ -9,12 +9,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 from unicodedata import normalize
 
 from airflow_provider_kie.client.arguments import check_choice, check_public_url
 from airflow_provider_kie.client.retries import RetryCount
-from airflow_provider_kie.client.transfer.download import Expected, Sign, download, needs_signing
+from airflow_provider_kie.client.transfer.download import (
+    NOTHING_EXPECTED,
+    Expected,
+    Sign,
+    download,
+    needs_signing,
+)
 from airflow_provider_kie.client.urls import file_name_of, numbered_name, without_query
 from airflow_provider_kie.files.batch import Session
 from airflow_provider_kie.files.results import DownloadedFile
@@ -44,8 +50,8 @@ class Download:
 
     file_url: str
     destination: Location
-    if_exists: str
-    sign: str
+    if_exists: IfExists
+    sign: Sign
     destination_conn_id: str | None
     expected: Expected
     name_in_folder: str | None
@@ -55,11 +61,11 @@ class Download:
         cls,
         file_url: str,
         destination: Location,
+        *,
         if_exists: str = "overwrite",
         sign: str = "auto",
         destination_conn_id: str | None = None,
-        expected_size: Any = None,
-        expected_sha256: Any = None,
+        expected: Expected = NOTHING_EXPECTED,
         name_in_folder: str | None = None,
     ) -> Self:
         """
@@ -68,17 +74,23 @@ class Download:
         :return: The download; nothing has been looked at yet.
         :raises ValueError: An argument is unusable.
         """
-        expected = Expected.parse(expected_size, expected_sha256)
         check_public_url("file_url", file_url)
-        check_choice("if_exists", if_exists, get_args(IfExists))
-        check_choice("sign", sign, get_args(Sign))
-        return cls(file_url, destination, if_exists, sign, destination_conn_id, expected, name_in_folder)
+        return cls(
+            file_url,
+            destination,
+            check_choice("if_exists", if_exists, get_args(IfExists)),
+            check_choice("sign", sign, get_args(Sign)),
+            destination_conn_id,
+            expected,
+            name_in_folder,
+        )
 
     @classmethod
     def parse_many(
         cls,
         file_urls: Sequence[str],
         destination: Location,
+        *,
         if_exists: str,
         sign: str,
         destination_conn_id: str | None,
@@ -89,9 +101,17 @@ class Download:
         :return: The downloads, in the order of the URLs.
         :raises ValueError: An argument is unusable.
         """
-        how = (destination, if_exists, sign, destination_conn_id)
-        names = distinct_names(file_urls)
-        return [cls.parse(url, *how, name_in_folder=name) for url, name in zip(file_urls, names, strict=True)]
+        return [
+            cls.parse(
+                url,
+                destination,
+                if_exists=if_exists,
+                sign=sign,
+                destination_conn_id=destination_conn_id,
+                name_in_folder=name,
+            )
+            for url, name in zip(file_urls, distinct_names(file_urls), strict=True)
+        ]
 
     @property
     def shown(self) -> str:
@@ -136,7 +156,11 @@ class PreparedDownload:
 
     @cached_property
     def size_before(self) -> int | None:
-        """Bytes of what was there before, None if nothing was; whoever may only write is not asked."""
+        """
+        Bytes of what was there before, None if nothing was; whoever may only write is not asked.
+
+        What happens to the destination afterwards, while a file there is hashed for example, is not noticed.
+        """
         return self.target.size()
 
     def run(self, *, session: Session) -> DownloadedFile:

@@ -7,8 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, get_args
 
-from airflow_provider_kie.client.api import files
-from airflow_provider_kie.client.api.files import UploadReceipt
+from airflow_provider_kie.client.api.files import UploadReceipt, upload_url
 from airflow_provider_kie.client.arguments import (
     check_choice,
     check_public_url,
@@ -63,7 +62,7 @@ class Upload:
     upload_path: str
     folder: str
     file_name: str | None
-    method: str
+    method: UploadMethod
     source_conn_id: str | None
 
     @classmethod
@@ -71,6 +70,7 @@ class Upload:
         cls,
         source: Location,
         upload_path: str,
+        *,
         file_name: str | None = None,
         method: str = "auto",
         source_conn_id: str | None = None,
@@ -82,13 +82,13 @@ class Upload:
         :raises ValueError: An argument is unusable.
         """
         folder = clean_upload_path(upload_path)
-        check_choice("method", method, get_args(UploadMethod))
+        chosen = check_choice("method", method, get_args(UploadMethod))
         if file_name is not None:
             clean_file_name(file_name)
-        upload = cls(source, upload_path, folder, file_name, method, source_conn_id)
+        upload = cls(source, upload_path, folder, file_name, chosen, source_conn_id)
         if upload.is_url:
             check_public_url("source", str(source))
-            choose_method(method, size=None)
+            choose_method(chosen, size=None)
         return upload
 
     @property
@@ -166,7 +166,7 @@ class PreparedUpload:
 
     def _by_url(self, session: Session, retries: RetryCount) -> _Sent:
         url = str(self.upload.source)
-        call = files.upload_url(self.upload.folder, self._name(file_name_of(url)), url)
+        call = upload_url(self.upload.folder, self._name(file_name_of(url)), url)
         try:
             return "url", session.client.send(call, retries=retries), None
         except KieValidationError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_kie.client.api import credits
 from airflow_provider_kie.client.arguments import check_public_url
 from airflow_provider_kie.client.errors import KieError
-from airflow_provider_kie.client.transfer.download import Sign, signed_link
+from airflow_provider_kie.client.transfer.download import Expected, Sign, signed_link
 from airflow_provider_kie.client.transfer.upload import UploadMethod
 from airflow_provider_kie.files.batch import RESULT, Session, Transfer, results_of, run_all
 from airflow_provider_kie.files.download import Download, IfExists
@@ -107,9 +107,11 @@ class KieHook(KieBaseHook):
 
         kie.ai page: https://docs.kie.ai/file-upload-api/quickstart
         """
-        upload = Upload.parse(source, upload_path, file_name, method, source_conn_id)
-        [uploaded] = self.move([upload], max_concurrency=1)
-        return uploaded.result()
+        upload = Upload.parse(
+            source, upload_path, file_name=file_name, method=method, source_conn_id=source_conn_id
+        )
+        [future] = self.move([upload], max_concurrency=1)
+        return future.result()
 
     def upload_files(
         self,
@@ -132,7 +134,10 @@ class KieHook(KieBaseHook):
         :raises ValueError: An argument is unusable; nothing was sent.
         :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
         """
-        uploads = [Upload.parse(source, upload_path, None, method, source_conn_id) for source in sources]
+        uploads = [
+            Upload.parse(source, upload_path, method=method, source_conn_id=source_conn_id)
+            for source in sources
+        ]
         return results_of(uploads, self.move(uploads, max_concurrency=max_concurrency))
 
     def download_file(
@@ -169,9 +174,16 @@ class KieHook(KieBaseHook):
 
         kie.ai page: https://docs.kie.ai/common-api/download-url
         """
-        how = (destination, if_exists, sign, destination_conn_id, expected_size, expected_sha256)
-        [downloaded] = self.move([Download.parse(file_url, *how)], max_concurrency=1)
-        return downloaded.result()
+        download = Download.parse(
+            file_url,
+            destination,
+            if_exists=if_exists,
+            sign=sign,
+            destination_conn_id=destination_conn_id,
+            expected=Expected.parse(expected_size, expected_sha256),
+        )
+        [future] = self.move([download], max_concurrency=1)
+        return future.result()
 
     def download_files(
         self,
@@ -196,8 +208,9 @@ class KieHook(KieBaseHook):
         :raises ValueError: An argument is unusable; nothing was transferred.
         :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
         """
-        how = (destination, if_exists, sign, destination_conn_id)
-        downloads = Download.parse_many(file_urls, *how)
+        downloads = Download.parse_many(
+            file_urls, destination, if_exists=if_exists, sign=sign, destination_conn_id=destination_conn_id
+        )
         return results_of(downloads, self.move(downloads, max_concurrency=max_concurrency))
 
     def move(

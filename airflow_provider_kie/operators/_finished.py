@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kie._state import TaskState
-from airflow_provider_kie.files.shutdown import LOOK_SECONDS, STORE_SECONDS
+from airflow_provider_kie._state import TaskStateStore
+from airflow_provider_kie.files.shutdown import LOOK_SECONDS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,6 +22,8 @@ SAVE_SECONDS = 3.0
 SAVE_FILES = 100
 # Airflow warns of values above 64 KiB.
 PAGE_BYTES = 48 * 1024
+# How long a task that nobody has asked to end waits for the store when its work is done.
+STORE_SECONDS = 30.0
 
 
 class Finished:
@@ -39,7 +41,7 @@ class Finished:
     """
 
     def __init__(self, context: Context, retries: int | None, is_ended: Callable[[], bool]) -> None:
-        self._state = TaskState(context)
+        self._state = TaskStateStore(context)
         self._first_try = self._state.first_try(retries)
         self._is_ended = is_ended
         self._stored: list[str] = []

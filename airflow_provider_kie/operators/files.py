@@ -53,10 +53,9 @@ class _FileOperator(BaseOperator):
         from airflow_provider_kie.hooks.kie import KieHook
 
         with fail_without_retry():
-            [moved] = KieHook(self.kie_conn_id).move(
-                [transfer], max_concurrency=1, on_wait=self._check_running
-            )
-            return moved.result().to_dict()
+            hook = KieHook(self.kie_conn_id)
+            [future] = hook.move([transfer], max_concurrency=1, on_wait=self._check_running)
+            return future.result().to_dict()
 
     def _move_many(
         self, transfers: Sequence[Upload] | Sequence[Download], context: Context
@@ -77,13 +76,13 @@ class _FileOperator(BaseOperator):
         finished.load()
         try:
             with fail_without_retry():
-                moved = KieHook(self.kie_conn_id).move(
+                futures = KieHook(self.kie_conn_id).move(
                     remembered,
                     max_concurrency=self.max_concurrency,
                     on_done=Remembered.note,
                     on_wait=on_wait,
                 )
-                results = results_of(remembered, moved)
+                results = results_of(remembered, futures)
         except Exception:
             # A task that is to be over in seconds asks Airflow for nothing that might take longer.
             if not self._is_killed:
@@ -176,12 +175,17 @@ class KieUploadOperator(_FileOperator):
         """Upload the file or files."""
         from airflow_provider_kie.files.upload import Upload
 
-        how = (self.upload_path, self.file_name, self.method, self.source_conn_id)
+        how: dict[str, Any] = {
+            "file_name": self.file_name,
+            "method": self.method,
+            "source_conn_id": self.source_conn_id,
+        }
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
-            return self._move(Upload.parse(self.source, *how))
+            return self._move(Upload.parse(self.source, self.upload_path, **how))
         if self.file_name is not None:
             raise ValueError("file_name is for a single source; many files get unique names")
-        return self._move_many([Upload.parse(source, *how) for source in self.source], context)
+        uploads = [Upload.parse(source, self.upload_path, **how) for source in self.source]
+        return self._move_many(uploads, context)
 
 
 class KieDownloadOperator(_FileOperator):
@@ -259,10 +263,15 @@ class KieDownloadOperator(_FileOperator):
         from airflow_provider_kie.client.transfer.download import Expected
         from airflow_provider_kie.files.download import Download
 
-        how = (self.destination, self.if_exists, self.sign, self.destination_conn_id)
-        expected = (self.expected_size, self.expected_sha256)
+        how: dict[str, Any] = {
+            "destination": self.destination,
+            "if_exists": self.if_exists,
+            "sign": self.sign,
+            "destination_conn_id": self.destination_conn_id,
+        }
+        expected = Expected.parse(self.expected_size, self.expected_sha256)
         if isinstance(self.file_url, str):
-            return self._move(Download.parse(self.file_url, *how, *expected))
-        if Expected.parse(*expected) != Expected():
+            return self._move(Download.parse(self.file_url, expected=expected, **how))
+        if expected != Expected():
             raise ValueError("expected_size and expected_sha256 are for a single file_url")
-        return self._move_many(Download.parse_many(self.file_url, *how), context)
+        return self._move_many(Download.parse_many(self.file_url, **how), context)

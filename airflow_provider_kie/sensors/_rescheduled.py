@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from airflow_provider_kie._state import TaskState
+from airflow_provider_kie._state import TaskStateStore
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class RescheduledFailures:
     """
 
     def __init__(self, context: Context) -> None:
-        self._state = TaskState(context)
+        self._state = TaskStateStore(context)
 
     def load(self) -> ConsecutiveFailures:
         """

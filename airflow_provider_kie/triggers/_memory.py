@@ -97,7 +97,7 @@ class SnapshotStore:
 
 
 def _is_recent(then: float) -> bool:
-    # A time to come is another machine's clock; far in the future it is nothing to go by.
+    # A time slightly ahead is another machine's clock; far ahead it means nothing.
     return abs(time.time() - then) < FORGOTTEN_AFTER
 
 

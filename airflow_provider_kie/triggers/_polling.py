@@ -10,7 +10,7 @@ from typing import TypeVar
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 # No author means to ask kie.ai a hundred times a second, and an interval of 0 would.
 SHORTEST_INTERVAL = 1.0
@@ -29,8 +29,8 @@ def polling_interval(poke_interval: float) -> float:
 
 
 async def poll(
-    ask: Callable[[], Awaitable[Answer | KieError]], interval: float
-) -> AsyncGenerator[Answer | KieError, None]:
+    ask: Callable[[], Awaitable[T | KieError]], interval: float
+) -> AsyncGenerator[T | KieError, None]:
     """
     Ask for ever; an error is a value, because raising would end everyone who shares the poll.
 

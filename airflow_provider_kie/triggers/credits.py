@@ -22,7 +22,7 @@ from airflow_provider_kie.decisions.credits import (
     decide,
     finite,
 )
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, will_ask_again
 from airflow_provider_kie.triggers._events import event_of, read_event
 from airflow_provider_kie.triggers._memory import SnapshotStore
 from airflow_provider_kie.triggers._polling import poll, polling_interval
@@ -199,8 +199,7 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         before: Snapshot | None = None
         async for result in shared_stream:
             if isinstance(result, KieError):
-                decision = decide(self.crossing.goal, ConsecutiveFailures(), result, silent_fail=True)
-                await self._log_once(decision.level, decision.message)
+                await self._log_once(logging.WARNING, will_ask_again("the balance", result))
                 continue
             self._last_message = ""  # the next failure is news again
             before = await store.load(before)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kie._state import TaskState
+from airflow_provider_kie._state import TaskStateStore
 
 
 class StateStore(dict[str, Any]):
@@ -25,7 +25,7 @@ def context(**given: Any) -> Any:
 
 
 def test_what_is_saved_can_be_loaded_until_it_is_deleted() -> None:
-    state = TaskState(context(task_state_store=StateStore()))
+    state = TaskStateStore(context(task_state_store=StateStore()))
     assert state.is_available
     assert state.load("a") is None
     state.save("a", {"b": 1})
@@ -35,7 +35,7 @@ def test_what_is_saved_can_be_loaded_until_it_is_deleted() -> None:
 
 
 def test_before_airflow_3_3_nothing_is_saved() -> None:
-    state = TaskState(context())
+    state = TaskStateStore(context())
     assert not state.is_available
     state.save("a", 1)
     assert state.load("a") is None
@@ -43,7 +43,7 @@ def test_before_airflow_3_3_nothing_is_saved() -> None:
 
 
 def test_an_empty_store_is_a_store() -> None:
-    assert TaskState(context(task_state_store=StateStore())).is_available
+    assert TaskStateStore(context(task_state_store=StateStore())).is_available
 
 
 def test_what_the_store_raises_is_passed_on() -> None:
@@ -51,7 +51,7 @@ def test_what_the_store_raises_is_passed_on() -> None:
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError("the API server is away")
 
-    state = TaskState(context(task_state_store=Broken()))
+    state = TaskStateStore(context(task_state_store=Broken()))
     for call in (state.load, state.delete, lambda key: state.save(key, 1)):
         with pytest.raises(RuntimeError, match="away"):
             call("a")
@@ -72,10 +72,10 @@ def test_what_the_store_raises_is_passed_on() -> None:
 def test_a_try_knows_the_first_since_a_clear(
     try_number: int, max_tries: int, retries: int | None, first: int
 ) -> None:
-    state = TaskState(context(ti=SimpleNamespace(try_number=try_number, max_tries=max_tries)))
+    state = TaskStateStore(context(ti=SimpleNamespace(try_number=try_number, max_tries=max_tries)))
     assert (state.try_number, state.first_try(retries)) == (try_number, first)
 
 
 def test_a_sensor_knows_how_often_it_was_rescheduled() -> None:
-    assert TaskState(context(task_reschedule_count=7)).poll_number == 7
-    assert TaskState(context()).poll_number == 0
+    assert TaskStateStore(context(task_reschedule_count=7)).poll_number == 7
+    assert TaskStateStore(context()).poll_number == 0

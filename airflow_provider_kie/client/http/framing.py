@@ -6,6 +6,7 @@ import re
 
 import h11
 
+_HEAD_END = re.compile(rb"\n\r?\n")
 _PLAIN_HEAD = re.compile(rb"HTTP/1\.1 20[06] [^\r\n]*\r\n(?:[^\r\n]+\r\n)+\r\n")
 _FRAMED = re.compile(rb"(?i)\r\ntransfer-encoding[ \t]*:")
 _CONTENT_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)")
@@ -21,6 +22,7 @@ class AnswerEnd:
 
     def expect(self) -> None:
         """Expect a new answer, because a request is being sent."""
+        self._head = b""
         self._missing: int | None = None
         self._parser: h11.Connection | None = None
 
@@ -31,17 +33,26 @@ class AnswerEnd:
         :param data: Bytes just read from the connection.
         :return: How many at their end do not belong to the answer.
         """
-        if self._missing is None and self._parser is None:
-            # Usually the whole head arrives first and states the length plainly; then counting is enough.
-            self._missing = _length_of_plain(data)
         if self._missing is not None:
-            self._missing -= len(data)
-            return max(0, -self._missing)
+            return self._count(data)
+        if self._parser is None:
+            self._head += data
+            if not _HEAD_END.search(self._head) and len(self._head) < _LONGEST_HEAD:
+                return 0
+            # As a rule a head states the length plainly; then counting is enough, and parsing too slow.
+            if (length := _length_of_plain(self._head)) is not None:
+                self._missing = length - len(self._head) + len(data)
+                return self._count(data)
+            data = self._head
         try:
             return self._parse(data) if data else 0
         except h11.RemoteProtocolError:
             # httpcore will see it too.
             return 0
+
+    def _count(self, data: bytes) -> int:
+        self._missing = (self._missing or 0) - len(data)
+        return max(0, -self._missing)
 
     def _parse(self, data: bytes) -> int:
         if self._parser is None:

@@ -55,7 +55,7 @@ class FileResponse:
             return "gzip"
         if encoding in ("br", "zstd", "compress", "x-compress") or "," in encoding:
             raise KieTransferError(
-                f"download: the bytes come packed as {quote(encoding)}, which was not asked for",
+                f"{self._name}: the bytes come packed as {quote(encoding)}, which was not asked for",
                 transient=False,
             )
         return None
@@ -71,9 +71,9 @@ class FileResponse:
         """
         with connection_errors(self._name):
             if self.encoding:
-                yield from _unpacked(self._response)
+                yield from _unpacked(self._response, self._name)
             elif length is not None and length >= _SOCKET_FROM and (connection := _socket_of(self._response)):
-                yield from _from_socket(self._response, connection, length)
+                yield from _from_socket(self._response, self._name, connection, length)
             else:
                 yield from _gathered(self._response)
 
@@ -95,7 +95,7 @@ def _gathered(response: httpx.Response) -> Iterator[bytes]:
     yield b"".join(pieces)
 
 
-def _unpacked(response: httpx.Response) -> Iterator[bytes]:
+def _unpacked(response: httpx.Response, name: str) -> Iterator[bytes]:
     # httpx would unpack too, but takes a truncated body for a whole one.
     unpacking = None
     try:
@@ -108,9 +108,9 @@ def _unpacked(response: httpx.Response) -> Iterator[bytes]:
                 if unpacking.eof:
                     packed, unpacking = unpacking.unused_data, None
     except zlib.error as error:
-        raise KieTransferError(f"download: the packed bytes are broken: {error}") from None
+        raise KieTransferError(f"{name}: the packed bytes are broken: {error}") from None
     if unpacking is not None:
-        raise KieTransferError("download: the packed bytes end too early")
+        raise KieTransferError(f"{name}: the packed bytes end too early")
 
 
 def _socket_of(response: httpx.Response) -> socket.socket | None:
@@ -130,7 +130,9 @@ def _socket_of(response: httpx.Response) -> socket.socket | None:
     return connection if plain else None
 
 
-def _from_socket(response: httpx.Response, connection: socket.socket, length: int) -> Iterator[Piece]:
+def _from_socket(
+    response: httpx.Response, name: str, connection: socket.socket, length: int
+) -> Iterator[Piece]:
     """
     Read a body straight into two buffers in turn.
 
@@ -145,7 +147,7 @@ def _from_socket(response: httpx.Response, connection: socket.socket, length: in
     buffers = cycle([memoryview(bytearray(_PIECE)), memoryview(bytearray(_PIECE))])
     while missing > 0:
         buffer = next(buffers)[:missing]
-        filled, broken = _fill(connection, buffer)
+        filled, broken = _fill(connection, buffer, name)
         if filled:
             yield buffer[:filled]
         if broken:
@@ -154,16 +156,16 @@ def _from_socket(response: httpx.Response, connection: socket.socket, length: in
     parsed.close()  # type: ignore[attr-defined]
 
 
-def _fill(connection: socket.socket, buffer: memoryview) -> tuple[int, KieConnectionError | None]:
+def _fill(connection: socket.socket, buffer: memoryview, name: str) -> tuple[int, KieConnectionError | None]:
     filled, due = 0, time.monotonic() + _PIECE_SECONDS
     try:
         while filled < len(buffer) and (not filled or time.monotonic() < due):
             count = connection.recv_into(buffer[filled:])
             if not count:
-                return filled, KieConnectionError("download: the connection was closed before the end")
+                return filled, KieConnectionError(f"{name}: the connection was closed before the end")
             filled += count
     except TimeoutError:
-        return filled, KieConnectionError("download: no byte came in time")
+        return filled, KieConnectionError(f"{name}: no byte came in time")
     except OSError as error:
-        return filled, KieConnectionError(f"download: the connection broke: {type(error).__name__} {error}")
+        return filled, KieConnectionError(f"{name}: the connection broke: {type(error).__name__} {error}")
     return filled, None

@@ -121,7 +121,7 @@ def download(
     return received
 
 
-def needs_signing(client: KieClient, file_url: str, sign: str) -> bool:
+def needs_signing(client: KieClient, file_url: str, sign: Sign) -> bool:
     """
     Decide whether a file is fetched through a signed link.
 

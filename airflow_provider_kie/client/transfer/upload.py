@@ -11,11 +11,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import PurePosixPath
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol
 
 from airflow_provider_kie.client.api import files
 from airflow_provider_kie.client.api.files import UploadReceipt
-from airflow_provider_kie.client.arguments import check_choice
 from airflow_provider_kie.client.call import FilePart, Readable
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieTransferError
@@ -46,18 +45,17 @@ class FileSource(Protocol):
         """Open it from its start."""
 
 
-def choose_method(method: str, *, size: int | None) -> Method:
+def choose_method(method: UploadMethod, *, size: int | None) -> Method:
     """
     Decide how a source is uploaded.
 
     :param method: ``auto``, or one that the caller insists on.
     :param size: Bytes of the source; None for an http(s) URL not looked at yet.
     :return: ``url`` for URLs, ``base64`` up to 1 MB, else ``stream``, unless told otherwise.
-    :raises ValueError: The method is unknown, or cannot carry this source.
+    :raises ValueError: The method cannot carry this source.
 
     kie.ai page: https://docs.kie.ai/file-upload-api/quickstart
     """
-    check_choice("method", method, get_args(UploadMethod))
     if size is None:
         if method == "base64":
             raise ValueError(
@@ -71,7 +69,7 @@ def choose_method(method: str, *, size: int | None) -> Method:
         raise ValueError(f"method='base64' carries at most {BASE64_LIMIT} bytes, not {size}: use 'stream'")
     if method == "auto":
         return "base64" if size <= BASE64_ADVISED else "stream"
-    return "base64" if method == "base64" else "stream"
+    return method
 
 
 def unique_file_name(name: str) -> str:

@@ -191,15 +191,20 @@ def test_an_error_can_say_something_else_and_stay_what_it_is() -> None:
         *(kind("it broke") for kind, *_ in TREE),
         KieError("it broke", code=499),
         KieAuthError("no", code=401, said_by_kie=True),
-        KieBatchError([("a.png", KieNotFoundError("gone"))], 2),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_crosses_an_event_whole(error: KieError) -> None:
+def test_an_event_keeps_class_message_and_code_of_an_error(error: KieError) -> None:
     event = error.to_event()
     assert json.loads(json.dumps(event)) == event
     again = error_from_event(event["error"], event["message"], event["code"])
     assert (type(again), str(again), again.code) == (type(error), str(error), error.code)
+
+
+def test_an_error_made_of_several_crosses_an_event_as_its_message() -> None:
+    event = KieBatchError([("a.png", KieNotFoundError("gone"))], 2).to_event()
+    error = error_from_event(event["error"], event["message"], event["code"])
+    assert (type(error), str(error)) == (KieError, event["message"])
 
 
 def test_the_form_of_an_event_stays() -> None:

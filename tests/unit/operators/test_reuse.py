@@ -12,6 +12,7 @@ from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_kie.client.errors import KieBatchError
+from airflow_provider_kie.client.transfer.download import Expected
 from airflow_provider_kie.files.download import Download
 from airflow_provider_kie.files.upload import Upload
 from airflow_provider_kie.operators._reuse import key_of
@@ -99,8 +100,7 @@ def uploads(names: str) -> KieUploadOperator:
                 if_exists="skip",
                 sign="never",
                 destination_conn_id="store",
-                expected_size="3",
-                expected_sha256="AB" * 32,
+                expected=Expected.parse("3", "AB" * 32),
                 name_in_folder="a.png",
             ),
             "471159c4d965eeb90f73489888314b10",

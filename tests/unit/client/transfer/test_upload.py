@@ -28,6 +28,7 @@ from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.transfer.upload import (
     BASE64_ADVISED,
     BASE64_LIMIT,
+    UploadMethod,
     choose_method,
     unique_file_name,
     upload_base64,
@@ -131,7 +132,7 @@ def parts_of(request: httpx.Request) -> list[tuple[str, bytes]]:
         ("stream", 10**12, "stream"),
     ],
 )
-def test_the_method_follows_the_documents(method: str, size: int | None, chosen: str) -> None:
+def test_the_method_follows_the_documents(method: UploadMethod, size: int | None, chosen: str) -> None:
     assert choose_method(method, size=size) == chosen
 
 
@@ -141,12 +142,11 @@ def test_the_method_follows_the_documents(method: str, size: int | None, chosen:
         ("base64", None, "method='base64' needs a file"),
         ("url", 1, "method='url' needs an http"),
         ("base64", BASE64_LIMIT + 1, "method='base64' carries at most 10000000 bytes, not 10000001"),
-        ("", 1, "method must be one of auto, stream, url, base64"),
-        ("Stream", 1, "method must be one of auto, stream, url, base64"),
-        ("ftp", None, "method must be one of auto, stream, url, base64"),
     ],
 )
-def test_a_method_that_cannot_carry_the_source_is_refused(method: str, size: int | None, reason: str) -> None:
+def test_a_method_that_cannot_carry_the_source_is_refused(
+    method: UploadMethod, size: int | None, reason: str
+) -> None:
     with pytest.raises(ValueError, match=f"^{reason}"):
         choose_method(method, size=size)
 
