@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import signal
+import ssl
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -101,6 +102,35 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def server_tls(certificate: Path) -> ssl.SSLContext:
+    """What a host serves https with."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+def trusted_tls(
+    server_tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> ssl.SSLContext:
+    """What a host serves https with that clients trust."""
+    from airflow_provider_kie.client.http import session
+
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(session, "ssl_context", lambda: trusting)
+    return server_tls
+
+
+@pytest.fixture(params=["http", "https"])
+def tls(request: pytest.FixtureRequest) -> ssl.SSLContext | None:
+    """What a host serves https with that clients trust; None for http."""
+    context: ssl.SSLContext | None = None
+    if request.param == "https":
+        context = request.getfixturevalue("trusted_tls")
+    return context
 
 
 @pytest.fixture(scope="module")

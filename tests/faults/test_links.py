@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from airflow_provider_kie.client.errors import (
     KieUnavailableError,
     KieValidationError,
 )
-from airflow_provider_kie.client.http import session
 
 from .server import BIG, FILE, HALF, OTHER, Reply, envelope, signs
 from .trial import Ending, Trial
@@ -365,13 +363,10 @@ TLS_CASES = [
 
 @pytest.mark.parametrize("case", TLS_CASES, ids=[case.name.replace(" ", "-") for case in TLS_CASES])
 def test_a_download_over_tls_arrives_whole_or_leaves_everything_as_it_was(
-    case: TlsCase, trial: Trial, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    case: TlsCase, trial: Trial, trusted_tls: ssl.SSLContext
 ) -> None:
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(certificate)
-    monkeypatch.setattr(session, "ssl_context", lambda: ssl.create_default_context(cafile=str(certificate)))
     api = trial.host(trusted=True)
-    files, other = trial.host(case.replies, tls=serving), trial.host(case.other)
+    files, other = trial.host(case.replies, tls=trusted_tls), trial.host(case.other)
     trial.words |= {"other": other.url}
     trial.connect(api.url, api.url, timeout=0.5)
     url = f"{files.url}/store/a.bin?X-Amz-Signature={trial.signature}"

@@ -17,6 +17,7 @@ import pytest
 
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.hooks.kie import KieHook
+from tests.fake_host import Answer
 
 from .ledger import Ledger, Loss
 from .server import Reply, Server
@@ -79,7 +80,7 @@ class Trial:
             caplog.set_level(logging.DEBUG, logger)
         ledger.open(case)
 
-    def host(self, script: Sequence[Reply] = (), *, trusted: bool = False, **options: Any) -> Server:
+    def host(self, script: Sequence[Reply | Answer] = (), *, trusted: bool = False, **options: Any) -> Server:
         """
         Start a server of this trial.
 
@@ -206,7 +207,7 @@ class Trial:
         """Check that the key went to the configured hosts only, and that nothing secret was logged."""
         for server in self.strangers:
             for request in server.requests:
-                if self.key.encode() in request.raw_head + bytes(request.body):
+                if self.key.encode() in request.head + bytes(request.body):
                     self.lose("key at a wrong host", request.line.partition("?")[0])
         self._judge_telling(self._caplog.text)
         for record in self._caplog.records:
