@@ -181,12 +181,8 @@ class Refusal:
 REFUSALS = [
     Refusal(407, False),
     Refusal(403, False),
-    Refusal(405, False),
     Refusal(429, True),
-    Refusal(500, True),
     Refusal(502, True),
-    Refusal(503, True),
-    Refusal(504, True),
 ]
 
 

@@ -19,7 +19,6 @@ from airflow_provider_kie.client.errors import (
     KieError,
     KieGatewayError,
     KieInsufficientCreditsError,
-    KieQuotaError,
     KieRateLimitError,
     KieResponseError,
     KieSourceError,
@@ -133,8 +132,6 @@ STREAMS = [
         "401 before the body is read", (says(401, "no {key}", read=0, then="drain"),), KieAuthError, asked=1
     ),
     Case("success before the body is read", (stored(read=EARLY, then="drain"),) * 9, (None, KieError)),
-    Case("402 after the body", (says(402),), KieInsufficientCreditsError, asked=1),
-    Case("433 after the body", (says(433),), KieQuotaError, asked=1),
     Case(
         "500 for no credits",
         (says(500, "Credits insufficient, please top up"),),
@@ -145,7 +142,6 @@ STREAMS = [
     Case("500 always", (says(500),) * 9, KieUnavailableError, asked=3),
     Case("429 once", (says(429, headers={"Retry-After": "0.05"}), OK), asked=2),
     Case("429 always", (says(429, headers={"Retry-After": "0"}),) * 9, KieRateLimitError, asked=3),
-    Case("455 once", (says(455), OK), asked=2),
     Case("524 in HTML once", (Reply(status=524, body=PAGE), OK), asked=2),
     Case("502 in HTML always", (Reply(status=502, body=PAGE),) * 9, KieGatewayError, asked=3),
     Case("HTML under 200 once", (Reply(body=PAGE), OK), asked=2),
@@ -307,7 +303,6 @@ URL_CASES = [
     UrlCase("url: dropped once", ({"drop_after": -1},)),
     UrlCase("url: answer null", ({"body": '{"code":200,"data":null}'},), ends=KieResponseError),
     UrlCase("url: 401", ({"code": 401},), ends=KieAuthError),
-    UrlCase("url: 402", ({"code": 402},), ends=KieInsufficientCreditsError),
     # What becomes of the bytes when kie.ai cannot have them is in test_addresses.
     UrlCase("url: cannot be fetched, 400", (CANNOT_FETCH,), ends=KieSourceError),
     UrlCase("url: cannot be fetched, 451", ({"code": 451},), ends=KieSourceError),
