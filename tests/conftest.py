@@ -10,10 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .faults.ledger import LEDGER, Ledger
+
+if TYPE_CHECKING:
+    from airflow_provider_kie.simulator import KieSimulator
 
 _home = tempfile.TemporaryDirectory(prefix="kie-tests-")
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
@@ -66,6 +70,25 @@ def _airflows_signal_handler_ends_with_its_task() -> Iterator[None]:
     yield
     if signal.getsignal(signal.SIGTERM) is not before:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def _simulator() -> Iterator[KieSimulator]:
+    from airflow_provider_kie.simulator import KieSimulator
+
+    with KieSimulator() as kie:
+        yield kie
+
+
+@pytest.fixture
+def kie(_simulator: KieSimulator) -> KieSimulator:
+    """Give the session's simulator, as good as new: stopping one takes longer than most tests."""
+    _simulator.reset()
+    _simulator.expire_uploads()
+    _simulator.credits = 100
+    _simulator.link_ttl = 1200
+    _simulator.upload_shape = "recorded"
+    return _simulator
 
 
 @pytest.fixture(scope="session")
