@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import ipaddress
+import json
 import os
 import signal
 import ssl
@@ -10,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +21,9 @@ from .faults.ledger import LEDGER, Ledger
 if TYPE_CHECKING:
     from airflow_provider_kie.simulator import KieSimulator
 
+# One for each worker of pytest-xdist, too.
 _home = tempfile.TemporaryDirectory(prefix="kie-tests-")
+atexit.register(_home.cleanup)
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[_name]
 os.environ |= {
@@ -37,15 +41,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEDGER] = Ledger()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Side by side, each worker of pytest-xdist has a ledger of its own.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["ledger"] = json.dumps(vars(session.config.stash[LEDGER]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    if "ledger" in getattr(node, "workeroutput", {}):
+        node.config.stash[LEDGER].add(**json.loads(node.workeroutput["ledger"]))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.stash[LEDGER].lost:
         terminalreporter.section("faults")
         for line in config.stash[LEDGER].report():
             terminalreporter.write_line(line)
-
-
-def pytest_unconfigure() -> None:
-    _home.cleanup()
 
 
 @pytest.fixture(autouse=True)

@@ -293,7 +293,9 @@ def test_no_more_than_the_limit_of_a_bomb_is_ever_in_memory() -> None:
     assert peak < 4 * ANSWER_LIMIT
 
 
-@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"body")[:-1]])
+@pytest.mark.parametrize(
+    "body", [b"", b"no gzip", gzip.compress(b"body")[:-1]], ids=["nothing", "broken", "cut"]
+)
 def test_packed_bytes_that_are_broken_or_cut_are_an_error_that_may_pass(body: bytes) -> None:
     with pytest.raises(KieResponseError, match="packed bytes") as caught:
         packed("gzip", body)
