@@ -23,6 +23,7 @@ from airflow_provider_kie.client.errors import KieCancelledError
 from airflow_provider_kie.client.transfer.hashing import Sha256
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL
 from tests.s3 import bucket_at, connection_to
 
 from .trial import Trial
@@ -35,7 +36,7 @@ pytestmark = [
 
 DATA = random.Random(9).randbytes(12_000_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
-ROUNDS = 10 if os.environ.get("KIE_FAULTS") == "full" else 3
+ROUNDS = 10 if FULL else 3
 PATIENCE = 4.0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import secrets
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -16,15 +15,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL, SEED
 
 from .ledger import Ledger
 from .server import HALF, Reply, signs
 from .trial import OLD, Trial
 from .worker import Zygote
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 ROUNDS = 50 if FULL else 3
-SEED = int(os.environ.get("KIE_FAULTS_SEED") or (secrets.randbits(32) if FULL else 1))
 NEW = random.Random(5).randbytes(2_000_000)
 # What a transfer takes here, and a little more, so that some kills come too late.
 SECONDS = 0.5

@@ -12,10 +12,8 @@ import gzip
 import hashlib
 import io
 import logging
-import os
 import random
 import re
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,10 +25,9 @@ from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.transfer.download import NOTHING_EXPECTED, Expected, Received, download
 from tests.fake_host import Answer, FakeHost, Request, chunked, http
+from tests.faults import FULL, SEED
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 CASES = 2_000 if FULL else 300
-SEED = int(os.environ.get("KIE_FAULTS_SEED") or (secrets.randbits(32) if FULL else 1))
 SIZE = 3_000
 _random = random.Random(10)
 # Two of the same length, one that begins like the first, a shorter and a longer one.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import secrets
 import signal
 import time
 from collections.abc import Callable
@@ -16,15 +14,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL, SEED
 from tests.s3 import bucket_at, connection_to
 
 from .bench import LIMIT, Run, Task
 from .conftest import Put, needs_state_store
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 ROUNDS = 100 if FULL else 8
 EARLY = 12 if FULL else 4
-SEED = int(os.environ.get("KIE_FAULTS_SEED") or (secrets.randbits(32) if FULL else 1))
 AT_ONCE = 6
 # All of the work takes longer.
 SECONDS = 1.2
