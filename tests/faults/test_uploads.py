@@ -88,7 +88,7 @@ class Case:
 
     name: str
     replies: tuple[Reply, ...]
-    ends: Ending | tuple[Ending, ...] = None
+    ends: Ending = None
     asked: int | None = None
     method: str = "stream"
     mishap: str = ""
@@ -248,8 +248,7 @@ def test_an_upload_is_whole_or_a_typed_error(case: Case, trial: Trial, tmp_path:
     result, error = trial.play(
         lambda hook: hook.upload_file(source, "faults", file_name="a.bin", method=case.method)
     )
-    allowed = case.ends if isinstance(case.ends, tuple) else (case.ends,)
-    trial.judge_ending(error, *allowed, within=case.within)
+    trial.judge_ending(error, case.ends, within=case.within)
     upload.close()
     if result is not None:
         request = upload.requests[-1]
@@ -290,7 +289,7 @@ class UrlCase:
     name: str
     faults: tuple[Mapping[str, Any], ...] = ()
     files: tuple[Reply, ...] = (Reply(),)
-    ends: Ending | tuple[Ending, ...] = None
+    ends: Ending = None
     method: str = "auto"
 
 
@@ -330,7 +329,7 @@ def test_an_upload_from_a_url_is_whole_or_a_typed_error(
         kie.fail_next("file-url-upload", **fault)
     url = f"{files.url}/public/a.bin?X-Amz-Signature={trial.signature}"
     result, error = trial.play(lambda hook: hook.upload_file(url, "faults", method=case.method))
-    trial.judge_ending(error, *(case.ends if isinstance(case.ends, tuple) else (case.ends,)))
+    trial.judge_ending(error, case.ends)
     known = list(kie.uploads.values())
     if error is not None and known:
         trial.lose("half file", f"{known[0].size} bytes are at kie.ai after an error")

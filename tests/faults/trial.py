@@ -25,8 +25,8 @@ from .server import Reply, Server
 KEY = secrets.token_hex()
 SIGNATURE = secrets.token_hex()
 OLD = b"the older version of the file " * 100
-Ending = type[Exception] | None
-"""What a call ends with: an error of this class, or None for success."""
+Ending = type[Exception] | None | tuple[type[Exception] | None, ...]
+"""What a call may end with: an error of this class, or None for success; one of several."""
 
 
 class _Nothing:
@@ -136,14 +136,18 @@ class Trial:
         """
         self.losses.append((loss, how))
 
-    def judge_ending(self, error: Exception | None, *allowed: Ending, within: float = 5.0) -> None:
+    def judge_ending(
+        self, error: Exception | None, ends: Ending, *, within: float = 5.0, code: int | None = None
+    ) -> None:
         """
         Check how the call ended.
 
         :param error: Its error, if it had one.
-        :param allowed: The endings that keep the promise.
+        :param ends: The ending that keeps the promise, or several that do.
         :param within: Seconds that it may take.
+        :param code: The error's; None for any.
         """
+        allowed = ends if isinstance(ends, tuple) else (ends,)
         if error is not None and not isinstance(error, KieError | OSError | ValueError):
             self.lose("error without a type", repr(error))
         wanted = [kind for kind in allowed if kind is not None]
@@ -151,6 +155,8 @@ class Trial:
             self.lose("other ending than promised", f"success, not {wanted}")
         elif error is not None and not isinstance(error, tuple(wanted)):
             self.lose("other ending than promised", f"{type(error).__name__}: {error}")
+        if code is not None and getattr(error, "code", None) != code:
+            self.lose("other ending than promised", f"the code is not {code}: {error!r}")
         if self.seconds > within:
             self.lose("too slow", f"{self.seconds:.1f} s")
         if error is not None:
@@ -202,6 +208,17 @@ class Trial:
             self.lose("request too many", f"{found} of {count}")
         elif found < count and not or_fewer:
             self.lose("other ending than promised", f"{found} requests instead of {count}")
+
+    def judge_ranges(self, server: Server, ranges: Sequence[str | None] | None) -> None:
+        """
+        Check which parts of its file a host was asked for.
+
+        :param server: The host.
+        :param ranges: The ranges, None for the whole file; None to allow any.
+        """
+        found = [request.range for request in server.requests]
+        if ranges is not None and found != list(ranges):
+            self.lose("other ending than promised", f"asked for {found}")
 
     def judge_secrets(self) -> None:
         """Check that the key went to the configured hosts only, and that nothing secret was logged."""
