@@ -4,28 +4,33 @@ PYTHON ?= python3
 LATEST := 3.3
 OLDEST := 3.1
 BIN := .venv-$(LATEST)/bin
+# Tests run side by side, more of them than there are cores: most of their time they wait. 0 runs one at a time.
+WORKERS ?= 4
+PYTEST := -m pytest --quiet --numprocesses=$(WORKERS) --dist=worksteal
 
-.PHONY: bench bench-waiting cluster-test demo faults faults-of-airflow faults-of-hosts test checks lint types docs docs-example \
+.PHONY: bench bench-waiting cluster-test demo faults unit test lint types docs docs-example \
   test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
 	$(BIN)/python -m scripts.demo
 
-test:
-	$(MAKE) --jobs=2 --output-sync=target checks
+# What to run after a change: the latest Airflow only, without faults and whole DAGs.
+unit: lint types
+	$(BIN)/python $(PYTEST) tests/unit
 
-checks: lint types test-$(LATEST) test-$(OLDEST) docs docs-example
+# Part by part, each with what it took.
+test:
+	@$(MAKE) --jobs=2 .venv-$(LATEST)/installed .venv-$(OLDEST)/installed
+	@for part in lint types test-$(LATEST) test-$(OLDEST) docs docs-example; do \
+	  echo "=== $$part"; \
+	  began=$$(date +%s); \
+	  $(MAKE) --no-print-directory $$part || exit; \
+	  echo "=== $$part took $$(($$(date +%s) - began)) s"; \
+	done
 
 # The whole fault suite, with every repetition; `make test` runs a small part of it.
-# In two halves, side by side: most of it is waiting.
 faults: .venv-$(LATEST)/installed
-	$(MAKE) --jobs=2 --output-sync=target faults-of-hosts faults-of-airflow
-
-faults-of-hosts:
-	KIE_FAULTS=full $(BIN)/python -m pytest tests/faults
-
-faults-of-airflow:
-	KIE_FAULTS=full $(BIN)/python -m pytest tests/runner tests/properties
+	KIE_FAULTS=full $(BIN)/python $(PYTEST) tests/faults tests/runner tests/properties
 
 # Side by side with what users would pick instead; see benchmarks/README.md for what it needs.
 bench: .venv-$(LATEST)/installed
@@ -52,12 +57,12 @@ types: .venv-$(LATEST)/installed
 # Coverage counts on the latest Airflow; the oldest leaves out the lines that detect newer features.
 test-$(LATEST): .venv-$(LATEST)/installed
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run $(PYTEST)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 test-$(OLDEST): .venv-$(OLDEST)/installed
-	.venv-$(OLDEST)/bin/python -m pytest
+	.venv-$(OLDEST)/bin/python $(PYTEST)
 
 docs: .venv-$(LATEST)/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import ipaddress
+import json
 import os
 import signal
+import ssl
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from .faults.ledger import LEDGER, Ledger
 
+if TYPE_CHECKING:
+    from airflow_provider_kie.simulator import KieSimulator
+
+# One for each worker of pytest-xdist, too.
 _home = tempfile.TemporaryDirectory(prefix="kie-tests-")
+atexit.register(_home.cleanup)
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[_name]
 os.environ |= {
@@ -32,15 +41,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEDGER] = Ledger()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Side by side, each worker of pytest-xdist has a ledger of its own.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["ledger"] = json.dumps(vars(session.config.stash[LEDGER]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    if "ledger" in getattr(node, "workeroutput", {}):
+        node.config.stash[LEDGER].add(**json.loads(node.workeroutput["ledger"]))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.stash[LEDGER].lost:
         terminalreporter.section("faults")
         for line in config.stash[LEDGER].report():
             terminalreporter.write_line(line)
-
-
-def pytest_unconfigure() -> None:
-    _home.cleanup()
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +82,25 @@ def _airflows_signal_handler_ends_with_its_task() -> Iterator[None]:
     yield
     if signal.getsignal(signal.SIGTERM) is not before:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def _simulator() -> Iterator[KieSimulator]:
+    from airflow_provider_kie.simulator import KieSimulator
+
+    with KieSimulator() as kie:
+        yield kie
+
+
+@pytest.fixture
+def kie(_simulator: KieSimulator) -> KieSimulator:
+    """Give the session's simulator, as good as new: stopping one takes longer than most tests."""
+    _simulator.reset()
+    _simulator.expire_uploads()
+    _simulator.credits = 100
+    _simulator.link_ttl = 1200
+    _simulator.upload_shape = "recorded"
+    return _simulator
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +137,35 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def server_tls(certificate: Path) -> ssl.SSLContext:
+    """What a host serves https with."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+def trusted_tls(
+    server_tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> ssl.SSLContext:
+    """What a host serves https with that clients trust."""
+    from airflow_provider_kie.client.http import session
+
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    monkeypatch.setattr(session, "ssl_context", lambda: trusting)
+    return server_tls
+
+
+@pytest.fixture(params=["http", "https"])
+def tls(request: pytest.FixtureRequest) -> ssl.SSLContext | None:
+    """What a host serves https with that clients trust; None for http."""
+    context: ssl.SSLContext | None = None
+    if request.param == "https":
+        context = request.getfixturevalue("trusted_tls")
+    return context
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_kie.client.errors import KieConnectionError
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 from airflow_provider_kie.simulator import KieSimulator
+from tests.s3 import bucket_at, connection_to
 
 # Warnings of the libraries between Airflow and S3 are not what is tested here.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -23,23 +23,10 @@ pytestmark = pytest.mark.filterwarnings("default")
 @pytest.fixture
 def s3(s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A bucket, the Airflow connection to it, and an own folder for temporary files."""
-    connection = {
-        "conn_type": "aws",
-        "login": "someone",
-        "password": "something",
-        "extra": {"endpoint_url": s3_url, "region_name": "us-east-1"},
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_STORE", json.dumps(connection))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_STORE", json.dumps(connection_to(s3_url)))
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_url,
-        region_name="us-east-1",
-        aws_access_key_id="someone",
-        aws_secret_access_key="something",
-    )
-    client.create_bucket(Bucket="bucket")
+    client = bucket_at(s3_url)
     yield client
     for key in keys(client):
         client.delete_object(Bucket="bucket", Key=key)

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_kie.simulator import KieSimulator
-
 from .ledger import LEDGER, Ledger
 from .trial import Trial
 from .worker import Zygote
@@ -33,21 +31,6 @@ def trial(
     trial = Trial(case, tmp_path, monkeypatch, caplog, ledger)
     yield trial
     trial.end_servers()
-
-
-@pytest.fixture(scope="session")
-def _simulator() -> Iterator[KieSimulator]:
-    with KieSimulator() as kie:
-        yield kie
-
-
-@pytest.fixture
-def kie(_simulator: KieSimulator) -> KieSimulator:
-    """Give the session's simulator, with nothing in it: stopping one takes longer than most cases."""
-    _simulator.reset()
-    _simulator.expire_uploads()
-    _simulator.credits = 100.0
-    return _simulator
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -55,6 +56,18 @@ class Ledger:
         """
         self.lost[case] = losses
         self.rounds[case] = rounds
+
+    def add(self, lost: Mapping[str, Any], rounds: Mapping[str, int], notes: Sequence[str]) -> None:
+        """
+        Add what another ledger says.
+
+        :param lost: Its cases.
+        :param rounds: Of each.
+        :param notes: Its notes.
+        """
+        self.lost |= lost
+        self.rounds.update(rounds)
+        self.notes += [note for note in notes if note not in self.notes]
 
     def report(self) -> list[str]:
         """Give the lines of the report."""

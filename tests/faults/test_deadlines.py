@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +19,27 @@ from airflow_provider_kie.client.api import credits
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieCancelledError, KieConnectionError, KieError
 from airflow_provider_kie.client.http import requests as sending
-from airflow_provider_kie.client.http import session
 from airflow_provider_kie.client.transfer.upload import UploadMethod
 from airflow_provider_kie.hooks.kie import KieHook
+from tests.fake_host import SILENCE, Answer, Part, Request, chunked, drip, http, tunnel_to
 
-from .keeping import Drip, KeepingServer, Part, answer, chunked
-from .proxy import TUNNEL, Proxy
-from .server import BIG, FILE
+from .server import BIG, FILE, Server
 from .trial import Ending, Trial
 
-BALANCE = '{"code":200,"msg":"success","data":%s}'
+BALANCE = b'{"code":200,"msg":"success","data":%g}'
+answer = partial(http, Connection=None)
+CHUNKED_HEAD = answer(Content_Length=None, Transfer_Encoding="chunked")
 GOOD = answer(BALANCE % 5916.25)
+GOOD_IN_CHUNKS = CHUNKED_HEAD + chunked(BALANCE % 5916.25)
 STRAY = answer(BALANCE % 13)
 # Much longer than any of these may take.
-FOR_EVER = Drip(b"x" * 160)
-INTERIM: list[Part | Drip] = [b"HTTP/1.1 100 Continue\r\n\r\n", 0.05]
+FOR_EVER = drip(b"x" * 160)
+INTERIM: list[Part] = [b"HTTP/1.1 100 Continue\r\n\r\n", 0.05]
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n"
-CHUNKS: list[Part | Drip] = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
-CHUNKS += [b"1\r\n \r\n", 0.05] * 160
+CHUNKS: list[Part] = [CHUNKED_HEAD, *drip(b"1\r\n \r\n" * 160, size=6)]
 TIMEOUT = 0.5
-
-Script = Sequence[Sequence[Part | Drip]]
+RATE = 5_000_000
+HELD_BY_KERNEL = 5_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -46,22 +47,21 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "GRACE", 0.05)
 
 
-@pytest.fixture(params=["http", "https"])
-def tls(request: pytest.FixtureRequest, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What a host serves https with, and clients that trust it; None for http."""
-    if request.param == "http":
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(session, "ssl_context", lambda: trusting)
-    return context
+def keeping(trial: Trial, script: Sequence[Answer], tls: ssl.SSLContext | None = None) -> Server:
+    return trial.host(script, trusted=True, keep=True, tls=tls)
 
 
-def keeping(trial: Trial, script: Script, tls: Any = None, **options: Any) -> KeepingServer:
-    host = KeepingServer(script, tls=tls, **options)
-    trial.trusted.append(host)
-    return host
+def slowly_read(answer: bytes) -> Answer:
+    """Read what the client's kernel does not hold by itself at a rate, then answer."""
+
+    def read(request: Request) -> bytes:
+        while (missing := request.missing) > HELD_BY_KERNEL:
+            request.receive(len(request.body) + 1)
+            time.sleep((missing - request.missing) / RATE)
+        request.receive()
+        return answer
+
+    return read
 
 
 def ask(hook: KieHook) -> float:
@@ -77,18 +77,18 @@ def ask_twice(hook: KieHook) -> list[float]:
         return [client.send(credits.get_credits()) for _ in range(2)]
 
 
-ENDLESS: dict[str, list[Part | Drip]] = {
-    "the status line drips": [b"HTTP/1.1 200 ", FOR_EVER],
-    "the headers drip": [b"HTTP/1.1 200 OK\r\nX-Pad: ", FOR_EVER],
+ENDLESS: dict[str, list[Part]] = {
+    "the status line drips": [b"HTTP/1.1 200 ", *FOR_EVER],
+    "the headers drip": [b"HTTP/1.1 200 OK\r\nX-Pad: ", *FOR_EVER],
     "interim answers drip": INTERIM * 160,
-    "the body drips": [HEAD + b"\r\n", FOR_EVER],
+    "the body drips": [HEAD + b"\r\n", *FOR_EVER],
     "the chunks drip": CHUNKS,
-    "the trailer drips": [chunked(BALANCE % 1)[:-2] + b"X-Pad: ", FOR_EVER],
-    "a body without an end drips": [b"HTTP/1.1 200 OK\r\n\r\n", FOR_EVER],
+    "the trailer drips": [CHUNKED_HEAD + chunked(BALANCE % 1)[:-2] + b"X-Pad: ", *FOR_EVER],
+    "a body without an end drips": [b"HTTP/1.1 200 OK\r\n\r\n", *FOR_EVER],
 }
 
 
-def judge_endless(trial: Trial, host: KeepingServer, way: Callable[[KieHook], float]) -> None:
+def judge_endless(trial: Trial, host: Server, way: Callable[[KieHook], float]) -> None:
     trial.connect(host.url, host.url, timeout=TIMEOUT, max_retries=0)
     _, error = trial.play(way)
     trial.judge_ending(error, KieConnectionError, within=4 * TIMEOUT)
@@ -117,7 +117,7 @@ def test_a_call_over_tls_ends_so_too(
 
 
 def test_a_kept_connection_has_the_same_end(tls: Any, trial: Trial) -> None:
-    host = keeping(trial, [[GOOD], [b"HTTP/1.1 200 OK\r\nX-Pad: ", FOR_EVER], [GOOD]], tls)
+    host = keeping(trial, [[GOOD], [b"HTTP/1.1 200 OK\r\nX-Pad: ", *FOR_EVER], [GOOD]], tls)
     trial.connect(host.url, host.url, timeout=TIMEOUT, max_retries=1)
     result, error = trial.play(ask_twice)
     trial.judge_ending(error, None, within=3.0)
@@ -134,15 +134,15 @@ def test_a_kept_connection_has_the_same_end(tls: Any, trial: Trial) -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        [Drip(GOOD, 0.005)],
+        drip(GOOD, 0.005),
         [0.2, GOOD],
-        [Drip(chunked(BALANCE % 5916.25), 0.004)],
+        drip(GOOD_IN_CHUNKS, 0.004),
         [b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.1, GOOD],
     ],
     ids=["dripping", "late", "chunks-dripping", "after-early-hints"],
 )
 def test_an_answer_that_is_slow_but_in_time_is_taken(
-    parts: list[Part | Drip], way: Callable[[KieHook], float], tls: Any, trial: Trial
+    parts: list[Part], way: Callable[[KieHook], float], tls: Any, trial: Trial
 ) -> None:
     host = keeping(trial, [parts], tls)
     trial.connect(host.url, host.url, timeout=2.0, max_retries=0)
@@ -170,8 +170,8 @@ def test_a_file_has_all_the_time_it_takes_and_its_answer_has_not(
 ) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(BIG)
-    drips: list[Part | Drip] = [b"HTTP/1.1 200 OK\r\nX-Pad: ", FOR_EVER]
-    host = keeping(trial, [[stored(len(BIG))], drips], tls, rate=5_000_000)
+    drips: list[Part] = [b"HTTP/1.1 200 OK\r\nX-Pad: ", *FOR_EVER]
+    host = keeping(trial, [slowly_read(stored(len(BIG))), drips], tls)
     trial.connect(host.url, host.url, timeout=1.0, max_retries=0)
     _, error = trial.play(upload("stream", path))
     trial.judge_ending(error, None)
@@ -192,7 +192,7 @@ def test_a_body_without_a_file_has_the_time_that_its_size_gives_it(
     monkeypatch.setattr(sending, "SLOW_LINE", slow_line)
     path = tmp_path / "a.bin"
     path.write_bytes(BIG[:9_000_000])
-    host = keeping(trial, [[stored(9_000_000)]], tls, rate=5_000_000)
+    host = keeping(trial, [slowly_read(stored(9_000_000))], tls)
     trial.connect(host.url, host.url, timeout=1.0, max_retries=0)
     _, error = trial.play(upload("base64", path))
     trial.judge_ending(error, ends)
@@ -200,19 +200,19 @@ def test_a_body_without_a_file_has_the_time_that_its_size_gives_it(
     trial.close()
 
 
-def download(hook: KieHook, trial: Trial, host: KeepingServer) -> Any:
+def download(hook: KieHook, trial: Trial, host: Server) -> Any:
     return hook.download_file(f"{host.url}/a.bin", trial.target, sign="never")
 
 
 @pytest.mark.parametrize(
     "parts",
     [
-        [b"HTTP/1.1 200 OK\r\nX-Pad: ", FOR_EVER],
-        [b"HTTP/1.1 302 Found\r\nLocation: /b\r\nX-Pad: ", FOR_EVER],
+        [b"HTTP/1.1 200 OK\r\nX-Pad: ", *FOR_EVER],
+        [b"HTTP/1.1 302 Found\r\nLocation: /b\r\nX-Pad: ", *FOR_EVER],
     ],
     ids=["of-the-file", "of-a-redirect"],
 )
-def test_the_head_of_a_file_has_an_end_too(parts: list[Part | Drip], tls: Any, trial: Trial) -> None:
+def test_the_head_of_a_file_has_an_end_too(parts: list[Part], tls: Any, trial: Trial) -> None:
     host = keeping(trial, [parts], tls)
     trial.connect(host.url, host.url, timeout=TIMEOUT, max_retries=0)
     result, error = trial.play(lambda hook: download(hook, trial, host))
@@ -237,9 +237,12 @@ def test_the_bytes_of_a_file_have_all_the_time_they_take(tls: Any, trial: Trial)
     trial.close()
 
 
-SURPLUS: dict[str, tuple[list[Part | Drip], int]] = {
+SURPLUS: dict[str, tuple[list[Part], int]] = {
     "a second answer in the same segment": ([GOOD + STRAY], 2),
-    "a second answer in chunks": ([chunked(BALANCE % 5916.25) + chunked(BALANCE % 13)], 2),
+    "a second answer in chunks": (
+        [GOOD_IN_CHUNKS + CHUNKED_HEAD + chunked(BALANCE % 13)],
+        2,
+    ),
     "a second answer a little later": ([GOOD, 0.02, STRAY], 2),
     "half a second answer": ([GOOD + STRAY[:-5]], 2),
     "the beginning of a head": ([GOOD + b"HTTP/1.1 200 OK\r\nX-Pad: "], 2),
@@ -247,8 +250,8 @@ SURPLUS: dict[str, tuple[list[Part | Drip], int]] = {
     "a body longer than announced": ([answer(BALANCE % 5916.25).replace(b"}", b"}" + b" " * 99)], 2),
     "an answer in two segments and a second one": ([GOOD[:50], 0.02, GOOD[50:] + STRAY], 2),
     "nothing": ([GOOD], 1),
-    "nothing, in chunks": ([chunked(BALANCE % 5916.25)], 1),
-    "nothing, byte by byte": ([Drip(GOOD, 0.001)], 1),
+    "nothing, in chunks": ([GOOD_IN_CHUNKS], 1),
+    "nothing, byte by byte": (drip(GOOD, 0.001), 1),
     "nothing, after early hints": ([b"HTTP/1.1 103 Early Hints\r\n\r\n" + GOOD], 1),
 }
 
@@ -275,7 +278,7 @@ def test_what_comes_with_an_answer_is_not_the_next_one(case: str, tls: Any, tria
 
 
 def test_what_comes_with_a_file_is_not_the_next_one(tls: Any, trial: Trial) -> None:
-    file = answer(FILE, 'ETag: "v1"')
+    file = answer(FILE, ETag='"v1"')
     host = keeping(trial, [[file + answer(b"another file")], [file]], tls)
     trial.connect(host.url, host.url, max_retries=0)
     results, error = trial.play(
@@ -320,14 +323,14 @@ def judge_stopped(trial: Trial, error: Exception | None, caplog: pytest.LogCaptu
 
 @pytest.mark.parametrize(
     "parts",
-    [[], [HEAD + b"\r\n"], [HEAD + b"\r\n", FOR_EVER], [HEAD, FOR_EVER]],
+    [[], [HEAD + b"\r\n"], [HEAD + b"\r\n", *FOR_EVER], [HEAD, *FOR_EVER]],
     ids=["before-the-answer", "within-the-body", "while-the-body-drips", "while-the-head-drips"],
 )
 @pytest.mark.parametrize("what", ["call", "file"])
 def test_what_a_stopped_client_does_is_cancelled(
-    what: str, parts: list[Part | Drip], tls: Any, trial: Trial, caplog: pytest.LogCaptureFixture
+    what: str, parts: list[Part], tls: Any, trial: Trial, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = keeping(trial, [[*parts, 10.0]] * 9, tls)
+    host = keeping(trial, [[*parts, SILENCE]] * 9, tls)
     trial.connect(host.url, host.url, timeout=5.0, max_retries=4)
     with KieHook().get_conn() as client:
 
@@ -350,16 +353,13 @@ def test_what_a_stopped_client_does_is_cancelled(
 
 
 def test_a_client_is_stopped_through_a_proxy_too(
-    trial: Trial, certificate: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    trial: Trial,
+    trusted_tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(session, "ssl_context", lambda: trusting)
-    host = keeping(trial, [[10.0]] * 9, context)
-    proxy = Proxy(host, *(TUNNEL,) * 9)
-    trial.strangers.append(proxy)
-    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    host = keeping(trial, [[SILENCE]] * 9, trusted_tls)
+    monkeypatch.setenv("HTTPS_PROXY", trial.host([tunnel_to(host.port)] * 9).url)
     trial.connect("https://kie.example", "https://kie.example", timeout=5.0)
     with KieHook().get_conn() as client:
         error = stopped_while(client, lambda: client.send(credits.get_credits()), lambda: bool(host.requests))
@@ -383,7 +383,7 @@ def test_a_client_is_stopped_while_it_waits_for_a_retry(
 def test_a_client_can_be_stopped_while_threads_connect(trial: Trial) -> None:
     """The set of connections changes all the time; none of them outlives the stop."""
     rounds, threads = 10, 8
-    host = keeping(trial, [[answer(BALANCE % 1, "Connection: close")]] * 100_000)
+    host = keeping(trial, [[http(BALANCE % 1)]] * 100_000)
     trial.connect(host.url, host.url, timeout=5.0, max_retries=0)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
     for _ in range(rounds):

@@ -259,7 +259,7 @@ def test_a_disk_that_fills_at_the_very_end_is_an_os_error_that_leaves_nothing(
     result, error = trial.play(
         lambda hook: hook.download_file(f"{files.url}/a.bin", trial.target, sign="never")
     )
-    trial.judge_ending(error, None, OSError)
+    trial.judge_ending(error, (None, OSError))
     trial.judge_file(result, FILE)
     trial.judge_leftovers(also=(filling.name,))
     trial.close()

@@ -100,7 +100,7 @@ def test_only_real_progress_renews_the_tries(case: Case, trial: Trial) -> None:
     result, error = trial.play(
         lambda hook: hook.download_file(f"{files.url}/a.bin", trial.target, sign="never")
     )
-    trial.judge_ending(error, *((KieConnectionError, KieTransferError) if case.expected is None else (None,)))
+    trial.judge_ending(error, (KieConnectionError, KieTransferError) if case.expected is None else None)
     trial.judge_file(result, case.expected or OLD)
     trial.judge_requests(files, case.asked)
     trial.judge_leftovers()

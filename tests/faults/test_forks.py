@@ -15,7 +15,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import boto3
 import pytest
 
 from airflow_provider_kie.client.api import files
@@ -24,6 +23,8 @@ from airflow_provider_kie.client.errors import KieCancelledError
 from airflow_provider_kie.client.transfer.hashing import Sha256
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL
+from tests.s3 import bucket_at, connection_to
 
 from .trial import Trial
 
@@ -35,7 +36,7 @@ pytestmark = [
 
 DATA = random.Random(9).randbytes(12_000_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
-ROUNDS = 10 if os.environ.get("KIE_FAULTS") == "full" else 3
+ROUNDS = 10 if FULL else 3
 PATIENCE = 4.0
 
 
@@ -204,12 +205,8 @@ def test_a_client_that_was_closed_or_stopped_before_the_fork_stays_so(
 @pytest.fixture
 def bucket(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the URL of a bucket; the connection to it is called aws_forks."""
-    access = {"endpoint_url": s3_url, "region_name": "us-east-1"}
-    connection = {"conn_type": "aws", "login": "someone", "password": "something", "extra": access}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_FORKS", json.dumps(connection))
-    boto3.client(
-        "s3", aws_access_key_id="someone", aws_secret_access_key="something", **access
-    ).create_bucket(Bucket="forks")
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_FORKS", json.dumps(connection_to(s3_url)))
+    bucket_at(s3_url, "forks")
     return "s3://forks"
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import secrets
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL, SEED
 
 from .ledger import Ledger
 from .server import HALF, Reply, signs
 from .trial import OLD, Trial
 from .worker import Zygote
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 ROUNDS = 50 if FULL else 3
-SEED = int(os.environ.get("KIE_FAULTS_SEED") or (secrets.randbits(32) if FULL else 1))
 NEW = random.Random(5).randbytes(2_000_000)
 # What a transfer takes here, and a little more, so that some kills come too late.
 SECONDS = 0.5
@@ -43,33 +41,50 @@ def moments(ledger: Ledger, request: pytest.FixtureRequest) -> random.Random:
     return random.Random(f"{SEED} {request.node.name}")
 
 
-def test_a_download_that_is_killed_leaves_the_old_file_or_the_new_one(
-    trial: Trial, kie: KieSimulator, zygote: Zygote, moments: random.Random
-) -> None:
-    url = kie.add_generated_file("a.bin", NEW)
+@dataclass(frozen=True)
+class Killed:
+    """
+    A download that was sent a signal.
+
+    :param ended: How it ended.
+    :param after: Seconds that it had, in words.
+    :param content: What is under the final name.
+    """
+
+    ended: Mapping[str, Any]
+    after: str
+    content: bytes
+
+
+def downloads(
+    number: signal.Signals, url: str, trial: Trial, kie: KieSimulator, zygote: Zygote, moments: random.Random
+) -> Iterator[Killed]:
+    """Send a signal to one download after the other, each at its own moment."""
     trial.connect(kie.api_url, kie.upload_url, key=kie.api_key)
-    old, new = hashlib.sha256(OLD).hexdigest(), hashlib.sha256(NEW).hexdigest()
-    killed = 0
+    connection = os.environ["AIRFLOW_CONN_KIE_DEFAULT"]
     for _ in range(ROUNDS):
         trial.target.write_bytes(OLD)
         kie.reset()
         kie.fail_next("file", chunk_delay=0.002)
         moment = moments.uniform(0, SECONDS)
-        zygote.start(
-            "download",
-            os.environ["AIRFLOW_CONN_KIE_DEFAULT"],
-            file_url=url,
-            destination=str(trial.target),
-        )
+        zygote.start("download", connection, file_url=url, destination=str(trial.target))
         time.sleep(moment)
-        zygote.kill(signal.SIGKILL)
-        ended = zygote.end()
-        killed += ended["status"] == -signal.SIGKILL
-        if ended["status"] not in (0, -signal.SIGKILL):
-            trial.lose("other ending than promised", f"killed after {moment:.4f} s: {ended}")
-        found = sha256(trial.target)
-        if found not in (old, new) or (ended["status"] == 0 and found != new):
-            trial.lose("half file", f"{trial.target.stat().st_size} bytes, killed after {moment:.4f} s")
+        zygote.kill(number)
+        yield Killed(zygote.end(), f"ended after {moment:.4f} s", trial.target.read_bytes())
+
+
+def test_a_download_that_is_killed_leaves_the_old_file_or_the_new_one(
+    trial: Trial, kie: KieSimulator, zygote: Zygote, moments: random.Random
+) -> None:
+    url = kie.add_generated_file("a.bin", NEW)
+    killed = 0
+    for each in downloads(signal.SIGKILL, url, trial, kie, zygote, moments):
+        status = each.ended["status"]
+        killed += status == -signal.SIGKILL
+        if status not in (0, -signal.SIGKILL):
+            trial.lose("other ending than promised", f"{each.after}: {each.ended}")
+        if each.content not in (OLD, NEW) or (status == 0 and each.content != NEW):
+            trial.lose("half file", f"{len(each.content)} bytes, {each.after}")
         if strange := [path.name for path in trial.folder.iterdir() if path.suffix not in (".bin", ".part")]:
             trial.lose("leftover file", f"{strange}")
         kie.reset()
@@ -90,30 +105,15 @@ def test_a_download_that_airflow_ends_at_any_moment_leaves_nothing_else(
     trial: Trial, kie: KieSimulator, zygote: Zygote, moments: random.Random
 ) -> None:
     url = kie.add_generated_file("a.bin", NEW)
-    trial.connect(kie.api_url, kie.upload_url, key=kie.api_key)
-    for _ in range(ROUNDS):
-        trial.target.write_bytes(OLD)
-        kie.reset()
-        kie.fail_next("file", chunk_delay=0.002)
-        moment = moments.uniform(0, SECONDS)
-        zygote.start(
-            "download",
-            os.environ["AIRFLOW_CONN_KIE_DEFAULT"],
-            file_url=url,
-            destination=str(trial.target),
-        )
-        time.sleep(moment)
-        zygote.kill(signal.SIGTERM)
-        ended = zygote.end()
+    for each in downloads(signal.SIGTERM, url, trial, kie, zygote, moments):
         # Before the task has begun, and after it is done, there is nothing to end.
-        if ended["status"] not in (0, 1, -signal.SIGTERM):
-            trial.lose("other ending than promised", f"ended after {moment:.4f} s: {ended}")
-        if ended["seconds"] > 5:
-            trial.lose("too slow", f"{ended['seconds']:.1f} s, ended after {moment:.4f} s")
+        if each.ended["status"] not in (0, 1, -signal.SIGTERM):
+            trial.lose("other ending than promised", f"{each.after}: {each.ended}")
+        if each.ended["seconds"] > 5:
+            trial.lose("too slow", f"{each.ended['seconds']:.1f} s, {each.after}")
         # It may be ended after the file is in its place, too.
-        allowed = {0: (NEW,), 1: (OLD, NEW)}.get(ended["status"], (OLD,))
-        if trial.target.read_bytes() not in allowed:
-            trial.lose("half file", f"{trial.target.stat().st_size} bytes, ended after {moment:.4f} s")
+        if each.content not in {0: (NEW,), 1: (OLD, NEW)}.get(each.ended["status"], (OLD,)):
+            trial.lose("half file", f"{len(each.content)} bytes, {each.after}")
         trial.judge_leftovers()
     trial.judge_secrets()
     trial.close(rounds=ROUNDS)

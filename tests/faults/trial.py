@@ -17,6 +17,7 @@ import pytest
 
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.hooks.kie import KieHook
+from tests.fake_host import Answer
 
 from .ledger import Ledger, Loss
 from .server import Reply, Server
@@ -24,8 +25,8 @@ from .server import Reply, Server
 KEY = secrets.token_hex()
 SIGNATURE = secrets.token_hex()
 OLD = b"the older version of the file " * 100
-Ending = type[Exception] | None
-"""What a call ends with: an error of this class, or None for success."""
+Ending = type[Exception] | None | tuple[type[Exception] | None, ...]
+"""What a call may end with: an error of this class, or None for success; one of several."""
 
 
 class _Nothing:
@@ -79,7 +80,7 @@ class Trial:
             caplog.set_level(logging.DEBUG, logger)
         ledger.open(case)
 
-    def host(self, script: Sequence[Reply] = (), *, trusted: bool = False, **options: Any) -> Server:
+    def host(self, script: Sequence[Reply | Answer] = (), *, trusted: bool = False, **options: Any) -> Server:
         """
         Start a server of this trial.
 
@@ -135,14 +136,18 @@ class Trial:
         """
         self.losses.append((loss, how))
 
-    def judge_ending(self, error: Exception | None, *allowed: Ending, within: float = 5.0) -> None:
+    def judge_ending(
+        self, error: Exception | None, ends: Ending, *, within: float = 5.0, code: int | None = None
+    ) -> None:
         """
         Check how the call ended.
 
         :param error: Its error, if it had one.
-        :param allowed: The endings that keep the promise.
+        :param ends: The ending that keeps the promise, or several that do.
         :param within: Seconds that it may take.
+        :param code: The error's; None for any.
         """
+        allowed = ends if isinstance(ends, tuple) else (ends,)
         if error is not None and not isinstance(error, KieError | OSError | ValueError):
             self.lose("error without a type", repr(error))
         wanted = [kind for kind in allowed if kind is not None]
@@ -150,6 +155,8 @@ class Trial:
             self.lose("other ending than promised", f"success, not {wanted}")
         elif error is not None and not isinstance(error, tuple(wanted)):
             self.lose("other ending than promised", f"{type(error).__name__}: {error}")
+        if code is not None and getattr(error, "code", None) != code:
+            self.lose("other ending than promised", f"the code is not {code}: {error!r}")
         if self.seconds > within:
             self.lose("too slow", f"{self.seconds:.1f} s")
         if error is not None:
@@ -202,11 +209,22 @@ class Trial:
         elif found < count and not or_fewer:
             self.lose("other ending than promised", f"{found} requests instead of {count}")
 
+    def judge_ranges(self, server: Server, ranges: Sequence[str | None] | None) -> None:
+        """
+        Check which parts of its file a host was asked for.
+
+        :param server: The host.
+        :param ranges: The ranges, None for the whole file; None to allow any.
+        """
+        found = [request.range for request in server.requests]
+        if ranges is not None and found != list(ranges):
+            self.lose("other ending than promised", f"asked for {found}")
+
     def judge_secrets(self) -> None:
         """Check that the key went to the configured hosts only, and that nothing secret was logged."""
         for server in self.strangers:
             for request in server.requests:
-                if self.key.encode() in request.raw_head + bytes(request.body):
+                if self.key.encode() in request.head + bytes(request.body):
                     self.lose("key at a wrong host", request.line.partition("?")[0])
         self._judge_telling(self._caplog.text)
         for record in self._caplog.records:

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
+
+from tests.fake_host import FakeHost
 
 # What it keeps between runs does not lie about in the working folder.
 set_hypothesis_home_dir(os.path.join(os.environ["AIRFLOW_HOME"], "hypothesis"))
@@ -17,3 +21,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("kie")
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[FakeHost]:
+    """Give one host to all examples."""
+    with FakeHost() as host:
+        yield host

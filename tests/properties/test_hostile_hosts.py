@@ -12,14 +12,10 @@ import gzip
 import hashlib
 import io
 import logging
-import os
 import random
 import re
-import secrets
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -28,10 +24,10 @@ from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.transfer.download import NOTHING_EXPECTED, Expected, Received, download
+from tests.fake_host import Answer, FakeHost, Request, chunked, http
+from tests.faults import FULL, SEED
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 CASES = 2_000 if FULL else 300
-SEED = int(os.environ.get("KIE_FAULTS_SEED") or (secrets.randbits(32) if FULL else 1))
 SIZE = 3_000
 _random = random.Random(10)
 # Two of the same length, one that begins like the first, a shorter and a longer one.
@@ -106,84 +102,50 @@ def draw(source: random.Random) -> Step:
     )
 
 
-class Host(ThreadingHTTPServer):
-    """Takes one step for each request, and stays at the last."""
+def answer(step: Step) -> Answer:
+    """Make the answer of a step."""
+    file = VERSIONS[step.version]
+    tag = (TAGS[step.tag] or "").format(step.version)
 
-    daemon_threads = True
-    script: list[Step]
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/a.bin"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One request to it."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        host = self.server
-        assert isinstance(host, Host)
-        step = host.script.pop(0) if len(host.script) > 1 else host.script[0]
-        file = VERSIONS[step.version]
-        tag = (TAGS[step.tag] or "").format(step.version)
-        start = self._asked(step, tag)
+    def give(request: Request) -> bytes:
+        start = _asked(request, step, tag)
         status = step.status or (200 if start is None else 206)
         start = max(0, start + step.start) if start is not None and status == 206 else 0
+        total = len(file) + step.total
+        headers = {
+            "Content_Range": f"bytes {start}-{total - 1}/{total}" if status == 206 else None,
+            "Content_Type": _type(step),
+            "ETag": tag or None,
+        }
         body = PAGE if step.page else file[start:]
-        self.send_response(status)
-        self.send_header("Connection", "close")
-        if status == 206:
-            total = len(file) + step.total
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        self.send_header("Content-Type", self._type(step))
-        if tag:
-            self.send_header("ETag", tag)
         if step.packed:
             body = gzip.compress(body)
-            self.send_header("Content-Encoding", "gzip")
-        self._send(body, step)
-
-    def _asked(self, step: Step, tag: str) -> int | None:
-        match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
-        if not match or step.knows == "nothing":
-            return None
-        if step.knows == "if-range" and self.headers.get("if-range") != tag:
-            return None
-        return int(match[1])
-
-    def _type(self, step: Step) -> str:
-        if step.page:
-            return "text/html"
-        return "multipart/byteranges; boundary=x" if step.several else "application/octet-stream"
-
-    def _send(self, body: bytes, step: Step) -> None:
+            headers["Content_Encoding"] = "gzip"
         if step.framing == "length":
-            self.send_header("Content-Length", str(len(body) + (step.total if step.status != 206 else 0)))
-        elif step.framing == "chunked":
-            self.send_header("Transfer-Encoding", "chunked")
-            body = (f"{len(body):x}\r\n".encode() + body + b"\r\n") * bool(body) + b"0\r\n\r\n"
-        self.end_headers()
-        self.wfile.write(body[: step.cut])
+            headers["Content_Length"] = str(len(body) + (step.total if step.status != 206 else 0))
+        else:
+            headers["Content_Length"] = None
+        if step.framing == "chunked":
+            headers["Transfer_Encoding"] = "chunked"
+            body = chunked(body)
+        return http(b"", f"{status} As told", **headers) + body[: step.cut]
 
-    def log_message(self, *_: object) -> None:
-        return
+    return give
 
 
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    """Serve for all examples."""
-    with Host() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+def _asked(request: Request, step: Step, tag: str) -> int | None:
+    match = re.fullmatch(r"bytes=(\d+)-", request.range or "")
+    if not match or step.knows == "nothing":
+        return None
+    if step.knows == "if-range" and request.headers.get("if-range") != tag:
+        return None
+    return int(match[1])
+
+
+def _type(step: Step) -> str:
+    if step.page:
+        return "text/html"
+    return "multipart/byteranges; boundary=x" if step.several else "application/octet-stream"
 
 
 @pytest.fixture(scope="module")
@@ -193,20 +155,23 @@ def client() -> Iterator[KieClient]:
         yield opened
 
 
-def fetch(client: KieClient, host: Host, expected: Expected) -> tuple[bytes, Received | None]:
+def fetch(client: KieClient, host: FakeHost, expected: Expected) -> tuple[bytes, Received | None]:
     sink = io.BytesIO()
     received = None
     with contextlib.suppress(KieError):
-        received = download(client, host.url, sink, signed=False, expected=expected)
+        received = download(client, f"{host.url}/a.bin", sink, signed=False, expected=expected)
     return sink.getvalue(), received
 
 
-def judge(client: KieClient, host: Host, script: Sequence[Step], wanted: int | None, by_hash: bool) -> None:
+def judge(
+    client: KieClient, host: FakeHost, script: Sequence[Step], wanted: int | None, by_hash: bool
+) -> None:
     expected = NOTHING_EXPECTED
     if wanted is not None:
         file = VERSIONS[wanted]
         expected = Expected(sha256=hashlib.sha256(file).hexdigest()) if by_hash else Expected(len(file))
-    host.script = list(script)
+    # It stays at the last.
+    host.script = [answer(step) for step in (*script, *[script[-1]] * 99)]
     found, received = fetch(client, host, expected)
     if received is None:
         return
@@ -238,13 +203,13 @@ UNASKED = replace(OTHER, tag="none", status=206)
     ids=["another-tag", "no-tag", "unasked", "packed-between", "page-as-rest"],
 )
 def test_one_version_is_not_continued_by_another(
-    script: Sequence[Step], host: Host, client: KieClient
+    script: Sequence[Step], host: FakeHost, client: KieClient
 ) -> None:
     judge(client, host, script, None, by_hash=False)
 
 
 def test_what_arrives_is_one_version_whole_or_an_error(
-    host: Host, client: KieClient, caplog: pytest.LogCaptureFixture
+    host: FakeHost, client: KieClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR, "airflow_provider_kie")
     caplog.set_level(logging.ERROR, "httpx")

@@ -47,20 +47,6 @@ def _bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield bench
 
 
-@pytest.fixture(scope="session")
-def _simulator() -> Iterator[KieSimulator]:
-    with KieSimulator() as kie:
-        yield kie
-
-
-@pytest.fixture
-def kie(_simulator: KieSimulator) -> KieSimulator:
-    """Give the session's simulator, with nothing in it: stopping one takes longer than most cases."""
-    _simulator.reset()
-    _simulator.expire_uploads()
-    return _simulator
-
-
 @pytest.fixture
 def put(_bench: Bench, kie: KieSimulator, tmp_path: Path) -> Put:
     """Give what puts a task on the bench."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import time
@@ -12,11 +11,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL
 
 from .bench import Run
 from .conftest import Put, needs_state_store
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 LARGE = 2000 if FULL else 300
 SMALL = 300
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL
 
 from .bench import Outcome, Task
 from .conftest import Put, needs_state_store
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 VERBS = ["upload", "download"] if FULL else ["upload"]
 COUNT = 4
 FIRST, LAST = 0, COUNT - 1

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import secrets
 import signal
 import time
 from collections.abc import Callable
@@ -16,14 +14,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL, SEED
+from tests.s3 import bucket_at, connection_to
 
 from .bench import LIMIT, Run, Task
 from .conftest import Put, needs_state_store
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 ROUNDS = 100 if FULL else 8
 EARLY = 12 if FULL else 4
-SEED = int(os.environ.get("KIE_FAULTS_SEED") or (secrets.randbits(32) if FULL else 1))
 AT_ONCE = 6
 # All of the work takes longer.
 SECONDS = 1.2
@@ -258,29 +256,16 @@ def test_a_task_that_reaches_its_timeout_is_over_and_leaves_nothing(
     assert run.wait().state == "up_for_retry"
 
 
-@pytest.fixture
-def s3(s3_url: str) -> tuple[Any, dict[str, Any]]:
-    """Give a client of an S3 with an empty bucket, and the fields of Airflow's connection to it."""
-    # Slow to import, and not always needed.
-    import boto3
-
-    keys = {"aws_access_key_id": "someone", "aws_secret_access_key": "something"}
-    client = boto3.client("s3", endpoint_url=s3_url, region_name="us-east-1", **keys)
-    client.create_bucket(Bucket="bucket")
-    extra = {"endpoint_url": s3_url, "region_name": "us-east-1"}
-    return client, {"conn_type": "aws", "login": "someone", "password": "something", "extra": extra}
-
-
 @pytest.mark.filterwarnings("default")
 @pytest.mark.skipif(not FULL, reason="importing what talks to S3 takes seconds")
 def test_a_task_that_is_ended_while_it_hands_a_file_to_s3_leaves_nothing_there(
-    put: Put, kie: KieSimulator, s3: tuple[Any, dict[str, Any]]
+    put: Put, kie: KieSimulator, s3_url: str
 ) -> None:
-    client, connection = s3
+    client = bucket_at(s3_url)
     url = kie.add_generated_file("large.bin", LARGE * 6)
     where = {"destination": "s3://bucket/a.bin", "destination_conn_id": "aws_store"}
     task = put("download", retries=3, file_url=url, **where)
-    task.airflow.connections["aws_store"] = connection
+    task.airflow.connections["aws_store"] = connection_to(s3_url)
     run = task.start()
     while not client.list_multipart_uploads(Bucket="bucket").get("Uploads"):
         assert not run.is_over.is_set(), run.log

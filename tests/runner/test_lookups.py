@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
+from tests.faults import FULL
 
 from .bench import Outcome
 from .conftest import HAS_STATE_STORE, Put, needs_state_store
 
-FULL = os.environ.get("KIE_FAULTS") == "full"
 MISSES = 10
 FAULTS = {"not found": 404, "server error": 500, "no answer": 0}
 if not HAS_STATE_STORE:

@@ -21,7 +21,6 @@ from airflow_provider_kie.client.errors import (
     KieNotFoundError,
     KieRateLimitError,
     KieResponseError,
-    KieTaskFailedError,
     KieUnavailableError,
     KieValidationError,
 )
@@ -61,27 +60,16 @@ def test_success_gives_the_data(body: Any) -> None:
     assert read(body, content_type="text/html") == 5916.25
 
 
-@pytest.mark.parametrize(
-    ("code", "message", "kind"),
-    [
-        (422, "url is wrong", KieValidationError),
-        (500, "Server exception, please try again later", KieUnavailableError),
-        (500, "Credits insufficient : top up", KieInsufficientCreditsError),
-        (401, UNAUTHORIZED, KieAuthError),
-        (429, "Your call frequency is too high. Please try again later.", KieRateLimitError),
-        (429, "Account has insufficient credits", KieInsufficientCreditsError),
-        (531, "Generation failed", KieTaskFailedError),
-        (404, "Not Found", KieNotFoundError),
-    ],
-)
 @pytest.mark.parametrize("status", [200, 201, 302, 400, 503])
-def test_the_code_in_the_body_goes_before_the_status(
-    code: int, message: str, kind: type[KieError], status: int
-) -> None:
-    error = error_of({"code": code, "msg": message, "data": None}, status)
-    assert type(error) is kind
-    assert error.code == code
-    assert f"credits: {message} (code {code})" in str(error)
+def test_the_code_in_the_body_goes_before_the_status(status: int) -> None:
+    error = error_of({"code": 422, "msg": "url is wrong", "data": None}, status)
+    assert (type(error), error.code) == (KieValidationError, 422)
+    assert "credits: url is wrong (code 422)" in str(error)
+
+
+def test_the_message_counts_too() -> None:
+    error = error_of({"code": 500, "msg": "Credits insufficient : top up"})
+    assert type(error) is KieInsufficientCreditsError
 
 
 @pytest.mark.parametrize(
@@ -112,18 +100,7 @@ def test_a_missing_data_key_does_not_hide_the_error() -> None:
     assert type(error_of({"code": 401, "msg": UNAUTHORIZED})) is KieAuthError
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (401, KieAuthError),
-        (404, KieNotFoundError),
-        (422, KieValidationError),
-        (429, KieRateLimitError),
-        (455, KieUnavailableError),
-        (500, KieUnavailableError),
-        (503, KieUnavailableError),
-    ],
-)
+@pytest.mark.parametrize(("status", "kind"), [(401, KieAuthError), (503, KieUnavailableError)])
 @pytest.mark.parametrize(
     "body", [{"msg": "no"}, {"code": 200, "msg": "no", "data": 5}, {"code": None, "msg": "no"}]
 )
@@ -226,8 +203,10 @@ def test_a_number_beyond_all_bounds_is_an_error(data: bytes) -> None:
     assert type(error_of(b'{"code":200,"data":' + data + b"}")) is KieResponseError
 
 
-@pytest.mark.parametrize("body", [b"<html>502</html>", b"", b"error code: 520", b"[]"])
-@pytest.mark.parametrize("status", [500, 502, 503, 520, 524])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(502, b"<html>502</html>"), (500, b""), (520, b"error code: 520"), (524, b"[]"), (599, b'"text"')],
+)
 def test_a_5xx_without_json_comes_from_a_gateway(status: int, body: bytes) -> None:
     error = error_of(body, status, retry_after="7")
     assert (type(error), error.code, error.retry_after, error.transient) == (KieGatewayError, status, 7, True)
@@ -241,9 +220,7 @@ def test_a_5xx_without_json_comes_from_a_gateway(status: int, body: bytes) -> No
         (404, KieNotFoundError),
         (429, KieRateLimitError),
         (302, KieResponseError),
-        (400, KieResponseError),
         (403, KieResponseError),
-        (413, KieResponseError),
     ],
 )
 def test_another_status_without_json_is_not_tried_again_but_for_429(
@@ -316,7 +293,9 @@ def test_no_more_than_the_limit_of_a_bomb_is_ever_in_memory() -> None:
     assert peak < 4 * ANSWER_LIMIT
 
 
-@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"body")[:-1]])
+@pytest.mark.parametrize(
+    "body", [b"", b"no gzip", gzip.compress(b"body")[:-1]], ids=["nothing", "broken", "cut"]
+)
 def test_packed_bytes_that_are_broken_or_cut_are_an_error_that_may_pass(body: bytes) -> None:
     with pytest.raises(KieResponseError, match="packed bytes") as caught:
         packed("gzip", body)
@@ -370,7 +349,7 @@ def test_no_retry_after_is_none() -> None:
     assert retry_after(NO_HEADERS) is None
 
 
-@pytest.mark.parametrize("body", [{"code": 429, "msg": "slow"}, {"code": 455, "msg": "later"}])
-def test_an_error_carries_the_wait_that_was_asked_for(body: dict[str, Any]) -> None:
+def test_an_error_carries_the_wait_that_was_asked_for() -> None:
+    body = {"code": 429, "msg": "slow"}
     assert error_of(body, retry_after="9").retry_after == 9
     assert error_of(body).retry_after is None

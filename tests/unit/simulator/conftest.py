@@ -8,22 +8,6 @@ import pytest
 from airflow_provider_kie.simulator import KieSimulator
 
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[KieSimulator]:
-    with KieSimulator() as kie:
-        yield kie
-
-
-@pytest.fixture
-def kie(running: KieSimulator) -> KieSimulator:
-    """The simulator that all tests share, as good as new but for its files."""
-    running.reset()
-    running.credits = 100
-    running.link_ttl = 1200
-    running.upload_shape = "recorded"
-    return running
-
-
 @pytest.fixture
 def web(kie: KieSimulator) -> Iterator[httpx.Client]:
     """A client with the key."""

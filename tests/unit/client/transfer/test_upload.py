@@ -5,12 +5,10 @@ import hashlib
 import io
 import json
 import re
-import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -35,6 +33,7 @@ from airflow_provider_kie.client.transfer.upload import (
     upload_stream,
 )
 from airflow_provider_kie.simulator import KieSimulator
+from tests.fake_host import FakeHost, Request, http
 
 Handler = Callable[[httpx.Request], httpx.Response]
 CONTENT = bytes(range(256)) * 700
@@ -98,6 +97,22 @@ def receipt(size: int, **more: Any) -> dict[str, Any]:
         "uploadedAt": "2026-04-16T07:19:10.400Z",
     }
     return {"success": True, "code": 200, "msg": "File uploaded successfully", "data": data | more}
+
+
+@dataclass
+class Store:
+    """
+    Takes uploads.
+
+    :param size: How large it says they are.
+    """
+
+    size: int
+    seen: list[httpx.Request] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append(request)
+        return httpx.Response(200, json=receipt(self.size))
 
 
 @contextmanager
@@ -194,20 +209,15 @@ def test_a_unique_name_still_tells_what_it_was_made_from() -> None:
 
 
 def test_a_stream_is_multipart_with_the_text_fields_before_the_file() -> None:
-    seen: list[httpx.Request] = []
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return httpx.Response(200, json=receipt(len(CONTENT)))
-
+    store = Store(len(CONTENT))
     source = Bytes(CONTENT)
-    with client_for(handler) as client:
+    with client_for(store) as client:
         got, sha256 = upload_stream(client, source, "images/nightly", "a.png")
     assert (got.file_size, sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-    assert str(seen[0].url) == "https://kieai.redpandaai.co/api/file-stream-upload"
-    assert seen[0].headers["authorization"] == "Bearer a-key"
-    assert int(seen[0].headers["content-length"]) == len(seen[0].content)
-    path, name, file = parts_of(seen[0])
+    assert str(store.seen[0].url) == "https://kieai.redpandaai.co/api/file-stream-upload"
+    assert store.seen[0].headers["authorization"] == "Bearer a-key"
+    assert int(store.seen[0].headers["content-length"]) == len(store.seen[0].content)
+    path, name, file = parts_of(store.seen[0])
     assert 'name="uploadPath"' in path[0]
     assert path[1] == b"images/nightly"
     assert 'name="fileName"' in name[0]
@@ -228,28 +238,18 @@ def test_a_stream_is_multipart_with_the_text_fields_before_the_file() -> None:
     ],
 )
 def test_the_media_type_follows_the_name(name: str, mime_type: str) -> None:
-    seen: list[httpx.Request] = []
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return httpx.Response(200, json=receipt(5))
-
-    with client_for(handler) as client:
+    store = Store(5)
+    with client_for(store) as client:
         upload_stream(client, Bytes(b"bytes"), "p", name)
-    assert f"Content-Type: {mime_type}" in parts_of(seen[0])[2][0]
+    assert f"Content-Type: {mime_type}" in parts_of(store.seen[0])[2][0]
 
 
 @pytest.mark.parametrize("name", ["\u6587.png", 'a"b.png', "a b;c.png"])
 def test_a_name_of_any_characters_stays_one_field(name: str) -> None:
-    seen: list[httpx.Request] = []
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        seen.append(request)
-        return httpx.Response(200, json=receipt(5))
-
-    with client_for(handler) as client:
+    store = Store(5)
+    with client_for(store) as client:
         upload_stream(client, Bytes(b"bytes"), "p", name)
-    parts = parts_of(seen[0])
+    parts = parts_of(store.seen[0])
     assert len(parts) == 3
     assert parts[1][1].decode() == name
     assert parts[2][1] == b"bytes"
@@ -276,19 +276,17 @@ def test_every_try_sends_the_whole_file_and_hashes_it_once() -> None:
 
 
 def test_base64_is_the_standard_alphabet_on_one_line() -> None:
-    seen: list[Any] = []
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        seen.append(json.loads(request.content))
-        return httpx.Response(200, json=receipt(len(CONTENT)))
-
-    with client_for(handler) as client:
+    store = Store(len(CONTENT))
+    with client_for(store) as client:
         got, sha256 = upload_base64(client, Bytes(CONTENT), "images", "a.png")
     assert (got.file_size, sha256) == (len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
-    assert seen == [
-        {"base64Data": base64.b64encode(CONTENT).decode(), "uploadPath": "images", "fileName": "a.png"}
-    ]
-    assert re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", seen[0]["base64Data"])
+    [sent] = [json.loads(request.content) for request in store.seen]
+    assert sent == {
+        "base64Data": base64.b64encode(CONTENT).decode(),
+        "uploadPath": "images",
+        "fileName": "a.png",
+    }
+    assert re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", sent["base64Data"])
 
 
 @pytest.mark.parametrize("upload", [upload_stream, upload_base64], ids=["stream", "base64"])
@@ -329,15 +327,10 @@ def test_a_file_that_cannot_be_opened_is_an_os_error_and_nothing_is_sent(upload:
         def open(self) -> Any:
             raise FileNotFoundError(self.name)
 
-    sent: list[httpx.Request] = []
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        sent.append(request)
-        return httpx.Response(500)
-
-    with client_for(handler) as client, pytest.raises(FileNotFoundError):
+    store = Store(5)
+    with client_for(store) as client, pytest.raises(FileNotFoundError):
         upload(client, Missing(b"bytes"), "p", "a.png")
-    assert sent == []
+    assert store.seen == []
 
 
 @pytest.mark.parametrize("upload", [upload_stream, upload_base64], ids=["stream", "base64"])
@@ -358,57 +351,27 @@ def test_a_file_that_fails_while_it_is_read_is_an_os_error(upload: Any) -> None:
         upload(client, Broken(b"bytes"), "p", "a.png")
 
 
-class _Drain(BaseHTTPRequestHandler):
-    """Takes an upload without keeping it."""
-
-    server: _DrainServer
-
-    def do_POST(self) -> None:
-        left = length = int(self.headers["Content-Length"])
-        while left:
-            left -= len(self.rfile.read(min(left, 65536)))
-        self.server.taken.append(length)
-        body = json.dumps(receipt(self.server.file_size)).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class _DrainServer(ThreadingHTTPServer):
-    def __init__(self, file_size: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Drain)
-        self.file_size = file_size
-        self.taken: list[int] = []
-
-
-@contextmanager
-def draining(file_size: int) -> Iterator[_DrainServer]:
-    with _DrainServer(file_size) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_memory_does_not_grow_with_a_streamed_file() -> None:
     size = 48 * 1024 * 1024
-    with draining(size) as server:
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        with KieClient(KieSettings(api_key="a-key", upload_base_url=url)) as client:
-            tracemalloc.start()
-            try:
-                _, sha256 = upload_stream(client, Endless(size), "p", "a.bin")
-                peak = tracemalloc.get_traced_memory()[1]
-            finally:
-                tracemalloc.stop()
-        assert size < server.taken[0] < size + 2000
+
+    def take(request: Request) -> bytes:
+        """Take the upload without keeping it."""
+        left = request.missing
+        while left:
+            left -= len(request.connection.recv(65536))
+        return http(json.dumps(receipt(size)))
+
+    with (
+        FakeHost([take]) as host,
+        KieClient(KieSettings(api_key="a-key", upload_base_url=host.url)) as client,
+    ):
+        tracemalloc.start()
+        try:
+            _, sha256 = upload_stream(client, Endless(size), "p", "a.bin")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert size < int(host.requests[0].headers["content-length"]) < size + 2000
     assert sha256 == hashlib.sha256(bytes(size)).hexdigest()
     assert peak < 4 * 1024 * 1024
 
