@@ -33,7 +33,8 @@ class KieClient:
 
     :param settings: Which account, which hosts, how patient.
     :param connections: How many connections are kept open: one for each thread that shares the client.
-    :param transport: Sends the requests in place of the network, such as an ``httpx.MockTransport``.
+    :param transport: Sends the requests in place of the network, such as an ``httpx.MockTransport``; a forked
+        child uses the same one.
     """
 
     def __init__(

@@ -34,6 +34,10 @@ def connection_errors(name: str) -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise KieConnectionError(f"{name}: no byte came or went in time: {_reason(error)}") from error
     except (httpx.RequestError, httpx.StreamError) as error:
+        # httpx quotes a redirect that it cannot parse, and its target may be a signed link.
+        if "location header" in str(error):
+            said = f"{type(error).__name__} a redirect that cannot be read"
+            raise KieConnectionError(f"{name}: the connection broke: {said}") from None
         raise KieConnectionError(f"{name}: the connection broke: {_reason(error)}") from error
 
 
@@ -70,6 +74,5 @@ def _distrust(error: BaseException) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    # A redirect's target may be a signed link, and httpx quotes it if it cannot parse it.
-    said = "a redirect that cannot be read" if "location header" in str(error) else str(error)
-    return f"{type(error).__name__} {said}".strip()
+    # It may repeat what a host has sent.
+    return f"{type(error).__name__} {quote(str(error))}".strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -24,31 +23,20 @@ SLOW_LINE = 50_000
 GRACE = 1.0
 
 
-def client_options(
-    settings: KieSettings,
-    connections: int,
-    context: ssl.SSLContext,
-    transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
-) -> dict[str, Any]:
+def client_options(settings: KieSettings, connections: int) -> dict[str, Any]:
     """
     Return the options that every httpx client is made with.
 
     :param settings: Which hosts, how patient.
     :param connections: How many connections are kept open.
-    :param context: Checks certificates.
-    :param transport: Sends the requests in place of the network; None for the network.
     :return: Keyword arguments.
     """
     return {
-        "transport": transport,
         "limits": httpx.Limits(max_connections=None, max_keepalive_connections=connections),
         "headers": {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         "timeout": settings.timeout,
-        "verify": context,
         # A redirected call would carry the key to a host nobody configured.
         "follow_redirects": False,
-        # A catch-all proxy has no business with loopback, where the key travels in clear.
-        "mounts": {f"all://{host}": None for host in _loopback_hosts(settings)},
         # A cookie from one answer would go to every host of its domain.
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
     }
@@ -106,7 +94,15 @@ def deadline_for_head(settings: KieSettings) -> Deadline:
     return Deadline(settings.timeout + GRACE, after_sending=True)
 
 
-def _loopback_hosts(settings: KieSettings) -> set[str]:
+def direct_mounts(settings: KieSettings) -> dict[str, None]:
+    """
+    Return the mounts of what goes past any proxy: a proxy has no business with loopback, where the key
+    travels in clear.
+
+    :param settings: Which hosts.
+    :return: httpx's ``mounts``.
+    """
     hosts = {urlsplit(url).hostname or "" for url in (settings.base_url, settings.upload_base_url)}
     hosts |= {"localhost", "127.0.0.1", "::1"}
-    return {f"[{host}]" if ":" in host else host for host in hosts if is_loopback(host)}
+    local = {host for host in hosts if is_loopback(host)}
+    return {f"all://[{host}]" if ":" in host else f"all://{host}": None for host in local}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, closing, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
@@ -21,12 +21,15 @@ from airflow_provider_kie.client.http.requests import (
     client_options,
     deadline_for,
     deadline_for_head,
+    direct_mounts,
     request_for,
 )
 from airflow_provider_kie.client.http.responses import FileResponse
 from airflow_provider_kie.client.settings import KieSettings
 
 MAX_REDIRECTS = 5
+
+CLIENT = TypeVar("CLIENT", httpx.Client, httpx.AsyncClient)
 
 
 class Answer(NamedTuple):
@@ -56,9 +59,7 @@ class HttpSession:
         self, settings: KieSettings, *, connections: int, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._settings = settings
-        options = client_options(settings, connections, ssl_context(), transport)
-        with proxy_errors():
-            self._http = httpx.Client(**options)
+        self._http = _make(httpx.Client, settings, connections, transport)
         self._connections = Connections()
         self.stopped = self._connections.stopped
 
@@ -150,9 +151,7 @@ class AsyncHttpSession:
     def __init__(self, settings: KieSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
         # A connection that is never reused cannot deliver stray bytes as an answer.
-        options = client_options(settings, 0, ssl_context(), transport)
-        with proxy_errors():
-            self._http = httpx.AsyncClient(**options)
+        self._http = _make(httpx.AsyncClient, settings, 0, transport)
 
     async def fetch(self, call: Call[Any]) -> Answer:
         """
@@ -186,6 +185,21 @@ class AsyncHttpSession:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _make(
+    client: Callable[..., CLIENT],
+    settings: KieSettings,
+    connections: int,
+    transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
+) -> CLIENT:
+    options = client_options(settings, connections)
+    if transport is not None:
+        # It has nothing to do with this machine's certificates and proxies.
+        return client(transport=transport, **options)
+    context = ssl_context()
+    with proxy_errors():
+        return client(verify=context, mounts=direct_mounts(settings), **options)
 
 
 def _answer(call: Call[Any], response: httpx.Response, body: bytearray) -> Answer:

@@ -247,6 +247,19 @@ async def test_a_client_closes_its_connections_at_the_end_of_its_block() -> None
     assert [transport.is_closed for transport in transports] == [True, True]
 
 
+async def test_a_given_transport_asks_nothing_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "no proxy at all")
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    environment.ssl_context.cache_clear()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=CREDITS))
+    with KieClient(settings_of(), transport=transport) as client:
+        assert client.send(credits.get_credits()) == 5916.25
+    async with AsyncKieClient(settings_of(), transport=transport) as aclient:
+        assert await aclient.send(credits.get_credits()) == 5916.25
+
+
 async def test_clients_share_one_ssl_context(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[ssl.SSLContext] = []
 
