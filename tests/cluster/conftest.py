@@ -35,7 +35,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")
-def ends() -> Iterator[ExitStack]:
+def exit_stack() -> Iterator[ExitStack]:
     """What ends all that has been started, whatever ends the run; no second signal cuts that short."""
     if not (find("postgres") and find("redis-server")):
         # Not skipped: that would be green.
@@ -55,38 +55,38 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(ends: ExitStack, home: Path) -> str:
+def postgres(exit_stack: ExitStack, home: Path) -> str:
     """A PostgreSQL, as ``user:password@host:port/database``."""
-    return ends.enter_context(postgres_server(home / "postgres.log"))
+    return exit_stack.enter_context(postgres_server(home / "postgres.log"))
 
 
 @pytest.fixture(scope="session")
-def redis(ends: ExitStack, home: Path) -> str:
+def redis(exit_stack: ExitStack, home: Path) -> str:
     """The URL of a Redis that keeps nothing."""
     command = ["redis-server", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]
-    return f"redis://127.0.0.1:{ends.enter_context(serving(command, home / 'redis.log'))}/0"
+    return f"redis://127.0.0.1:{exit_stack.enter_context(serving(command, home / 'redis.log'))}/0"
 
 
 @pytest.fixture(scope="session")
-def s3_url(ends: ExitStack, home: Path) -> str:
+def s3_url(exit_stack: ExitStack, home: Path) -> str:
     """The URL of moto's S3, in a process of its own: the simulator keeps this one busy."""
     command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port"]
-    return f"http://127.0.0.1:{ends.enter_context(serving(command, home / 's3.log'))}"
+    return f"http://127.0.0.1:{exit_stack.enter_context(serving(command, home / 's3.log'))}"
 
 
 @pytest.fixture(scope="session")
-def statsd(ends: ExitStack) -> StatsD:
+def statsd(exit_stack: ExitStack) -> StatsD:
     """A StatsD, which gets the provider's metrics."""
-    statsd = ends.enter_context(StatsD())
+    statsd = exit_stack.enter_context(StatsD())
     threading.Thread(target=statsd.serve_forever).start()
-    ends.callback(statsd.shutdown)
+    exit_stack.callback(statsd.shutdown)
     return statsd
 
 
 @pytest.fixture(scope="session")
-def simulator(ends: ExitStack) -> KieSimulator:
+def simulator(exit_stack: ExitStack) -> KieSimulator:
     """A simulated kie.ai."""
-    return ends.enter_context(KieSimulator())
+    return exit_stack.enter_context(KieSimulator())
 
 
 @pytest.fixture(scope="session")
@@ -113,11 +113,11 @@ def variables(
 
 
 @pytest.fixture(scope="session")
-def cluster(ends: ExitStack, home: Path, variables: dict[str, str]) -> Cluster:
+def cluster(exit_stack: ExitStack, home: Path, variables: dict[str, str]) -> Cluster:
     """All parts of Airflow, with two Celery workers."""
     log.info("Starting Airflow in %s ...", home)
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=variables, check=True)
-    cluster = Cluster(ends, home, variables)
+    cluster = Cluster(exit_stack, home, variables)
     for part in ("api-server", "scheduler", "dag-processor", "triggerer"):
         cluster.start(part)
     for worker in WORKERS:

@@ -43,18 +43,18 @@ class Part:
         """Give the end of its output."""
         return self.log.read_text(errors="replace")[-3000:]
 
-    def kill(self) -> None:
-        """End it without a warning, with ``kill -9``."""
-        self._kill_session()
-        self.end()
-
     def end(self) -> None:
         """Ask it to end."""
+        end_group(self.process)
+        # Every task leads a group of its own, which does not hear of it.
+        self._kill_session()
+        self._has_ended = True
+
+    def kill(self) -> None:
+        """End it without a warning, with ``kill -9``, if it has not been ended."""
         if not self._has_ended:
-            end_group(self.process)
-            # Every task leads a group of its own, which does not hear of it.
             self._kill_session()
-            self._has_ended = True
+            self.end()
 
     def _kill_session(self) -> None:
         for pid in psutil.pids():
@@ -66,18 +66,18 @@ class Part:
 class Cluster:
     """The parts of Airflow, by their names; whatever ends the run ends them."""
 
-    def __init__(self, ends: ExitStack, home: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, exit_stack: ExitStack, home: Path, variables: Mapping[str, str]) -> None:
         self.home = home
         self.parts: dict[str, Part] = {}
         client = httpx.Client(base_url=variables["AIRFLOW__API__BASE_URL"], timeout=60, trust_env=False)
-        self.api = ends.enter_context(client)
-        self._ends = ends
+        self.api = exit_stack.enter_context(client)
+        self._exit_stack = exit_stack
         self._variables = variables
 
     def start(self, name: str, *command: str) -> None:
         """Start a part; its command is its name unless another is given."""
         part = Part([*command] or [name], self._variables, self.home / f"{name}.log")
-        self._ends.callback(part.end)
+        self._exit_stack.callback(part.kill)
         self.parts[name] = part
 
     def start_worker(self, name: str) -> None:
