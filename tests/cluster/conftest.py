@@ -35,8 +35,12 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")
-def exit_stack() -> Iterator[ExitStack]:
-    """What ends all that has been started, whatever ends the run; no second signal cuts that short."""
+def exit_stack(_simulator: KieSimulator) -> Iterator[ExitStack]:
+    """
+    What ends all that has been started, whatever ends the run; no second signal cuts that short.
+
+    The simulator, which is no process, ends after it.
+    """
     if not (find("postgres") and find("redis-server")):
         # Not skipped: that would be green.
         command = "apt-get update && apt-get install --no-install-recommends postgresql redis-server"
@@ -84,19 +88,13 @@ def statsd(exit_stack: ExitStack) -> StatsD:
 
 
 @pytest.fixture(scope="session")
-def simulator(exit_stack: ExitStack) -> KieSimulator:
-    """A simulated kie.ai."""
-    return exit_stack.enter_context(KieSimulator())
-
-
-@pytest.fixture(scope="session")
 def variables(
-    home: Path, postgres: str, redis: str, s3_url: str, statsd: StatsD, simulator: KieSimulator
+    home: Path, postgres: str, redis: str, s3_url: str, statsd: StatsD, _simulator: KieSimulator
 ) -> dict[str, str]:
     """The environment of all parts of Airflow."""
     (home / "tmp").mkdir()
     s3 = {"endpoint_url": s3_url, "region_name": "us-east-1"}
-    connection = json.loads(simulator.connection())
+    connection = json.loads(_simulator.connection())
     # A failure of kie.ai is one of the task, so that tries can be counted.
     connection["extra"]["max_retries"] = 0
     settings = {
@@ -131,15 +129,6 @@ def cluster(exit_stack: ExitStack, home: Path, variables: dict[str, str]) -> Clu
         pytest.fail(str(error))
     log.info("All is up.")
     return cluster
-
-
-@pytest.fixture
-def kie(simulator: KieSimulator) -> KieSimulator:
-    """The simulated kie.ai, without credits and with nothing in it."""
-    simulator.reset()
-    simulator.expire_uploads()
-    simulator.credits = 0
-    return simulator
 
 
 @pytest.fixture

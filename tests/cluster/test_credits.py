@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 def test_sensors_share_one_poll_and_resume_at_their_balance(
     cluster: Cluster, kie: KieSimulator, statsd: StatsD
 ) -> None:
+    kie.credits = 0
     wait_for_silence(cluster, kie)
     begin, before, told = time.monotonic(), polls(kie), statsd.count("kie.credits")
     other = begin_other(cluster, kie)
