@@ -45,7 +45,7 @@ bench-waiting: .venv-$(LATEST)/installed
 # Celery, two workers, PostgreSQL, Redis and S3, with a worker killed in the middle. Needs Debian's packages
 # postgresql and redis-server.
 cluster-test: .venv-cluster/installed
-	.venv-cluster/bin/python -m scripts.cluster_test
+	.venv-cluster/bin/python -m pytest --exitfirst --durations=0 --log-cli-level=INFO tests/cluster
 
 lint: .venv-$(LATEST)/installed
 	$(BIN)/ruff check
