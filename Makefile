@@ -37,7 +37,7 @@ bench: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.run
 
-# A thousand deferred sensors on a real Airflow; half an hour for each of three kinds.
+# A thousand deferred sensors on a real Airflow beside a thousand HttpSensor; half an hour for each kind.
 bench-waiting: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.waiting

@@ -1,5 +1,5 @@
 """
-A thousand sensors that wait, on a real Airflow: ``python -m benchmarks.waiting``.
+Sensors that wait on a real Airflow, ours beside Airflow's HttpSensor: ``python -m benchmarks.waiting``.
 
 See ``README.md`` here for how to read the figures.
 """
@@ -7,24 +7,21 @@ See ``README.md`` here for how to read the figures.
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import sys
 import tempfile
 from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 
 from airflow_provider_kie.simulator import KieSimulator
-from benchmarks.gate import Gate, Service
-from benchmarks.starving import Starving
+from benchmarks.gate import gate
+from benchmarks.report import machine
 from benchmarks.waiting_airflow import waiting_airflow
-from benchmarks.waiting_figures import Waited
-from benchmarks.waiting_measure import Measuring
-from benchmarks.waiting_report import OURS, as_json, machine_lines, report
+from benchmarks.waiting_measure import Measurement
 from scripts.running import end_on_signals, say
 
-# The name in the tables and the DAG of it; ours comes first.
-KINDS = {OURS: "waiting_ours", "plain triggers": "waiting_plain", "HttpSensor": "waiting_http"}
+OURS, OTHER = "KieCreditsSensor", "HttpSensor"
+PACKAGES = ("apache-airflow", "apache-airflow-providers-http")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,66 +29,65 @@ def main(arguments: list[str] | None = None) -> int:
     Measure and print.
 
     :param arguments: Of the command line.
-    :return: 0 if no sensor of ours was lost, failed or resumed wrongly, whatever the figures.
+    :return: 1 if a sensor of ours was lost, failed or resumed wrongly, else 0, whatever the figures.
     """
-    options = _options(arguments)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
+    parser.add_argument("--sensors", type=int, help="how many of each kind wait (1000; quick: 10)")
+    parser.add_argument(
+        "--quick", action="store_true", help="few sensors, often: shows that everything works"
+    )
+    options = parser.parse_args(arguments)
+    interval, outage = (1.0, 5.0) if options.quick else (10.0, 300.0)
+    sensors = options.sensors or (10 if options.quick else 1000)
     end_on_signals()
-    results: list[Waited] = []
+    facts = {name: version(name) for name in PACKAGES} | machine()
+    say(", ".join(f"{name}: {fact}" for name, fact in facts.items() if name != "sha256"))
+    say(f"{sensors} of each kind of sensor, polling every {interval:.0f} s")
+    measured: dict[str, Measurement] = {}
     try:
-        for name, dag_id in KINDS.items():
-            if re.search(options.kinds, name):
-                sensors = options.sensors if name == OURS else options.others
-                results.append(Waited(name, options.interval))
-                _measure(results[-1], dag_id, sensors, options)
-    except KeyboardInterrupt:
-        say("Interrupted; what there is so far:")
-        results = [result for result in results if result.resumed]
-    print(f"\n{machine_lines()}\n{report(results)}")
-    if options.json:
-        options.json.write_text(json.dumps(as_json(results), indent=1))
-    return int(any(result.wrong for result in results if result.name == OURS))
+        _measure(OURS, sensors, interval, outage, measured)
+        _measure(OTHER, sensors, interval, None, measured)
+    finally:
+        say(_table(measured))
+    for sensor, one in measured.items():
+        say(f"{sensor}: {'; '.join(one.wrong) or 'no sensor was lost, failed or resumed wrongly'}")
+    return int(bool(measured[OURS].wrong))
 
 
-def _measure(result: Waited, dag_id: str, sensors: int, options: argparse.Namespace) -> None:
+def _measure(
+    sensor: str, sensors: int, interval: float, outage: float | None, measured: dict[str, Measurement]
+) -> None:
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kie-bench-")))
         kie = stack.enter_context(KieSimulator(credits=0))
-        gate = stack.enter_context(Gate(lambda: kie.credits))
-        say(f"{result.name}: starting Airflow in {home} ...")
+        door = stack.enter_context(gate(kie))
+        say(f"{sensor}: starting Airflow in {home} ...")
         running = waiting_airflow(
-            home,
-            dag_id,
-            kie.connection(),
-            gate.url,
-            sensors=sensors,
-            interval=options.interval,
-            parallel=options.parallel,
+            home, kie.connection(), door.url, sensor=sensor, sensors=sensors, interval=interval
         )
         airflow = stack.enter_context(running)
-        starving = stack.enter_context(Starving(airflow.event_loop))
-        measuring = Measuring(
-            airflow, starving, Service(kie, gate), sensors, options.intervals, options.outage, result
-        )
-        measuring.measure(cut_off=result.name == OURS)
+
+        def requests() -> int:
+            return len(kie.requests_to("credit")) + door.requests
+
+        measured[sensor] = Measurement(airflow, kie, requests, sensors, interval)
+        measured[sensor].measure(outage)
 
 
-def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
-    parser.add_argument("--sensors", type=int, help="how many of ours wait (1000; quick: 30)")
-    parser.add_argument("--others", type=int, help="how many of the others wait (as many)")
-    parser.add_argument("--interval", type=float, help="seconds between polls (10; quick: 2)")
-    parser.add_argument("--intervals", type=int, default=12, help="how many the waiting is watched for (12)")
-    parser.add_argument("--outage", type=float, help="seconds that the API is down (300; quick: 10)")
-    parser.add_argument("--parallel", type=int, default=4, help="how many tasks run at once (4)")
-    parser.add_argument("--kinds", default="", help="regular expression: only these, 'ours|plain'")
-    parser.add_argument("--quick", action="store_true", help="few sensors: shows that everything works")
-    parser.add_argument("--json", type=Path, help="file that gets every single figure")
-    options = parser.parse_args(arguments)
-    options.sensors = options.sensors or (30 if options.quick else 1000)
-    options.others = options.others or options.sensors
-    options.interval = options.interval or (2.0 if options.quick else 10.0)
-    options.outage = options.outage or (10.0 if options.quick else 300.0)
-    return options
+def _table(measured: dict[str, Measurement]) -> str:
+    ours, other = (measured[sensor].figures if sensor in measured else {} for sensor in (OURS, OTHER))
+    lines = [f"\n| | {OURS} | {OTHER} | ratio |", "|---|---:|---:|---:|"]
+    for name, value in ours.items():
+        ratio = other[name] / value if value and name in other else None
+        cells = (_rounded(cell) for cell in (value, other.get(name), ratio))
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _rounded(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

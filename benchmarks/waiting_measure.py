@@ -2,196 +2,204 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import linear_regression, median
 
-from airflow_provider_kie.triggers._polling import LONGEST_BACKOFF
-from benchmarks.gate import Service
-from benchmarks.processes import Usage, usage
-from benchmarks.starving import Starving
+import psutil
+
+from airflow_provider_kie.simulator import KieSimulator
 from benchmarks.waiting_airflow import Airflow
-from benchmarks.waiting_figures import Lost, Outage, Phase, Waited
 from scripts.running import every_second, say
 
+KB, MB = 1 << 10, 1 << 20
+INTERVALS = 12
 GLANCE_SECONDS = 0.5
+# After failures a poll waits up to this much longer than its interval.
+LONGEST_BACKOFF = 300.0
+
+Figures = dict[str, float]
 
 
 @dataclass
-class Measuring:
+class Measurement:
     """
-    Takes the figures of one Airflow.
+    Takes the figures of one kind of sensor.
 
-    :param airflow: The Airflow; its run is not yet begun.
-    :param starving: Watches its event loop.
-    :param service: What the sensors ask.
-    :param sensors: How many sensors the DAG has; the one with the index 4 waits for 5 credits.
-    :param intervals: How many the waiting is watched for.
-    :param outage: Seconds that the API is down.
-    :param result: Where the figures go.
+    :param airflow: Where the sensors will run.
+    :param kie: Simulator that holds the balance.
+    :param requests: Counts the requests so far.
+    :param sensors: How many sensors there are.
+    :param interval: Seconds between polls.
+    :param figures: What was measured, by phase and name.
+    :param wrong: What must not have happened.
     """
 
     airflow: Airflow
-    starving: Starving
-    service: Service
+    kie: KieSimulator
+    requests: Callable[[], int]
     sensors: int
-    intervals: int
-    outage: float
-    result: Waited
+    interval: float
+    figures: Figures = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
 
-    def measure(self, *, cut_off: bool) -> None:
+    def measure(self, outage: float | None) -> None:
         """
         Take all figures.
 
-        :param cut_off: Whether there is an outage.
+        :param outage: Seconds that the API is down; None for no outage.
         """
-        with self._phase("without sensors"):
-            self._idle()
-        with self._phase("deferring"):
-            waiting = self._defer()
-        with self._phase("waiting"):
-            self._watch()
-        if cut_off:
-            with self._phase("outage"):
-                self._cut_off(waiting)
-        half = self.sensors // 2
-        with self._phase("resuming"):
-            self._resume_half(waiting, half)
-        with self._phase("finishing"):
-            self._finish(half)
-        with self._phase("after kill -9"):
-            self._kill(half)
+        self._phase("idle", self._idle)
+        self._phase("deferring", self._defer)
+        self._phase("waiting", self._wait)
+        if outage is not None:
+            self._phase("outage", lambda: self._cut_off(outage))
+        self._phase("resuming", self._resume_half)
+        self._phase("kill -9", self._lose_triggerer)
+        self.figures["longest blocked warning, s"] = max(self.airflow.blocked(), default=0.0)
 
-    def _idle(self) -> None:
-        """A triggerer without sensors has work too: it looks for some."""
-        time.sleep(5)
-        self.result.idle = self._rate(max(10.0, 2 * self.result.interval))
+    def _phase(self, name: str, phase: Callable[[], Figures]) -> None:
+        before, begun = len(self.airflow.blocked()), time.monotonic()
+        figures = phase()
+        figures["blocked warnings"] = blocked = len(self.airflow.blocked()) - before
+        self.figures |= {f"{name}: {figure}": value for figure, value in figures.items()}
+        say(f"  {name}: {time.monotonic() - begun:.0f} s, blocked warnings: {blocked}")
 
-    def _defer(self) -> set[int]:
-        begun = time.monotonic()
-        self.airflow.begin()
-        pids = self.airflow.triggerer()
+    def _idle(self) -> Figures:
+        """Measure what the triggerer takes anyway."""
+        time.sleep(self.interval)
+        return self._usage(2 * self.interval)
+
+    def _defer(self) -> Figures:
+        processes = self.airflow.triggerer()
         samples: list[tuple[int, int]] = []
-        for _ in every_second(300 + 3 * self.sensors):
-            taken = self.airflow.taken()
-            samples.append((taken, usage(pids).pss))
-            if taken >= self.sensors:
-                break
-        self.result.deferring = time.monotonic() - begun
-        states = self.airflow.states()
-        waiting = {index for index, state in states.items() if state == "deferred"}
-        self.result.waiting = len(waiting)
-        if len(waiting) < self.sensors:
-            self._wrong(f"only {len(waiting)} of {self.sensors} wait: {self.airflow.counted()}")
-        # The first sensors also bring what all of them import.
+
+        def all_wait() -> bool:
+            samples.append((self.airflow.taken(), _memory(processes)))
+            return samples[-1][0] >= self.sensors
+
+        self.airflow.begin()
+        figures = {"s until all wait": _until(all_wait, 300 + 3 * self.sensors)}
+        # The first sensors also load what all of them import.
         later = [sample for sample in samples if sample[0] > self.sensors / 10]
-        if len({taken for taken, _ in later}) > 2:
-            self.result.each = statistics.linear_regression(*zip(*later, strict=True)).slope
-        say(f"  {len(waiting)} sensors wait after {self.result.deferring:.0f} s")
-        return waiting
+        if len({taken for taken, _ in later}) > 1:
+            figures["KB for one more"] = linear_regression(*zip(*later, strict=True)).slope / KB
+        self._check("after deferring", succeeded=0)
+        return figures
 
-    def _watch(self) -> None:
-        time.sleep(max(10.0, 2 * self.result.interval))
-        before, begun = self.service.requests(), time.monotonic()
-        self.result.full = self._rate(self.intervals * self.result.interval)
-        self.result.requests = self.service.requests() - before
-        self.result.window = time.monotonic() - begun
-        say(f"  {self.result.requests} requests in {self.result.window:.0f} s")
+    def _wait(self) -> Figures:
+        time.sleep(2 * self.interval)
+        before = self.requests()
+        usage = self._usage(INTERVALS * self.interval)
+        more = {name: value - self.figures[f"idle: {name}"] for name, value in usage.items()}
+        return {
+            "requests per interval": (self.requests() - before) / INTERVALS,
+            **usage,
+            "KB per sensor": more["MB"] * MB / KB / self.sensors,
+            "CPU ms per sensor and interval": 1000 * more["% of a core"] / 100 * self.interval / self.sensors,
+        }
 
-    def _rate(self, seconds: float) -> Usage:
-        pids = self.airflow.triggerer()
-        before, begun = usage(pids), time.monotonic()
+    def _usage(self, seconds: float) -> Figures:
+        processes = self.airflow.triggerer()
+        before, begun = _cpu(processes), time.monotonic()
         time.sleep(seconds)
-        after = usage(pids)
-        return Usage(after.pss, after.rss, (after.cpu - before.cpu) / (time.monotonic() - begun))
+        cpu = (_cpu(processes) - before) / (time.monotonic() - begun)
+        return {"MB": _memory(processes) / MB, "% of a core": 100 * cpu}
 
-    def _cut_off(self, waiting: set[int]) -> None:
-        interval = self.result.interval
-        before = self.service.requests()
-        with self.service.down():
-            time.sleep(self.outage)
-            requests = self.service.requests() - before
-        ended, before = time.monotonic(), self.service.requests()
-        recovered = None
-        for _ in every_second(LONGEST_BACKOFF + 3 * interval):
-            if self.service.requests() > before:
-                recovered = time.monotonic() - ended
-                break
-        before, begun = self.service.requests(), time.monotonic()
-        time.sleep(6 * interval)
-        window, after = time.monotonic() - begun, self.service.requests() - before
-        self.result.outage = Outage(len(waiting), self.outage, requests, recovered, window, after)
-        if recovered is None:
-            self._wrong("the balance was not read again after the outage")
-        states = self.airflow.states()
-        if gone := [index for index in waiting if states[index] != "deferred"]:
-            self._wrong(f"{len(gone)} sensors did not wait through the outage: {self.airflow.counted()}")
-        say(f"  {requests} requests in an outage of {self.outage:.0f} s")
+    def _cut_off(self, seconds: float) -> Figures:
+        """Let the API answer 429 at first, and then hang up on everyone."""
+        before = self.requests()
+        self.kie.fail_next("credit", status=429, times=2)
+        self.kie.fail_next("credit", drop_after=-1, times=10_000)
+        time.sleep(seconds)
+        during = self.requests() - before
+        self.kie.reset()
+        before = self.requests()
+        recovered = _until(lambda: self.requests() > before, LONGEST_BACKOFF + 3 * self.interval)
+        if self.requests() == before:
+            self._wrong("after the outage: nobody asked again")
+        before = self.requests()
+        time.sleep(6 * self.interval)
+        after = (self.requests() - before) / 6
+        self._check("after the outage", succeeded=0)
+        return {"requests": during, "s until asked again": recovered, "requests per interval then": after}
 
-    def _resume_half(self, waiting: set[int], half: int) -> None:
-        due = {index for index in waiting if index < half}
-        self.result.due = len(due)
-        self.service.set_balance(half)
-        rose = time.time()
-        left = self._left(waiting, due)
-        fired = self.airflow.fired()
-        self.result.resumed = sorted(left[index] for index in due & left.keys())
-        self.result.fired = sorted(fired[index] - rose for index in due & fired.keys())
-        last = max(left.values(), default=0.0)
-        say(f"  {len(left)} sensors of {len(due)} resumed, the last after {last:.1f} s")
+    def _resume_half(self) -> Figures:
+        half = self.sensors // 2
+        figures = self._raise_balance(half)
+        # A sensor that wrongly follows needs time to do so.
+        time.sleep(2 * self.interval)
+        self._check(f"with {half} credits", succeeded=half)
+        return figures
 
-    def _left(self, waiting: set[int], due: set[int]) -> dict[int, float]:
-        """Watch sensors leave the state ``deferred``, and for two intervals more if others follow."""
+    def _lose_triggerer(self) -> Figures:
+        self.airflow.replace_triggerer()
+        figures = self._raise_balance(self.sensors)
+        self._check("after kill -9", succeeded=self.sensors)
+        return figures
+
+    def _raise_balance(self, credits: int) -> Figures:
+        """Time how sensors leave the state ``deferred``, and wait until they have ended."""
+        due = {
+            index for index, state in self.airflow.states().items() if state == "deferred" and index < credits
+        }
+        resumed: list[float] = []
         begun = time.monotonic()
-        left: dict[int, float] = {}
-        end = begun + 300 + self.sensors
-        while (now := time.monotonic()) < end:
-            for index, state in self.airflow.states().items():
-                if index in waiting and state != "deferred":
-                    left.setdefault(index, now - begun)
-            if due <= left.keys():
-                end = min(end, now + 2 * self.result.interval)
+        self.kie.credits = credits
+        while due and time.monotonic() - begun < 300 + self.sensors:
             time.sleep(GLANCE_SECONDS)
-        if missing := due - left.keys():
-            self._wrong(f"{len(missing)} sensors did not resume")
-        if others := left.keys() - due:
-            self._wrong(f"{len(others)} sensors resumed too early")
-        return left
+            states = self.airflow.states()
+            left = {index for index in due if states[index] != "deferred"}
+            resumed += [time.monotonic() - begun] * len(left)
+            due -= left
 
-    def _finish(self, count: int) -> None:
-        """Wait until so many sensors have succeeded."""
-        counted = self.airflow.counted()
-        for _ in every_second(300 + 3 * self.sensors):
-            counted = self.airflow.counted()
-            if counted["success"] + counted["failed"] >= count:
-                break
-        if counted["success"] != count or counted["deferred"] != self.sensors - count:
-            self._wrong(f"{count} sensors should have succeeded and the others wait: {dict(counted)}")
+        def all_ended() -> bool:
+            states = self.airflow.states()
+            return all(states.get(index) in ("success", "failed") for index in range(credits))
 
-    def _kill(self, half: int) -> None:
-        rest = set(range(half, self.sensors))
-        begun = time.monotonic()
-        say(f"  kill -9 of the triggerer's {self.airflow.kill_triggerer()} processes; starting another")
-        self.airflow.start_triggerer()
-        self.service.set_balance(self.sensors)
-        left = self._left(rest, rest).values()
-        self._finish(self.sensors)
-        self.result.lost = Lost(
-            len(rest), min(left, default=0), max(left, default=0), time.monotonic() - begun
+        _until(all_ended, 300 + 3 * self.sensors)
+        resumed = resumed or [float("nan")]
+        return {
+            "s until the first resumed": resumed[0],
+            "s until half of them resumed": median(resumed),
+            "s until the last resumed": resumed[-1],
+            "s until all had ended": time.monotonic() - begun,
+        }
+
+    def _check(self, when: str, succeeded: int) -> None:
+        """Require that the first sensors have succeeded and that the others still wait."""
+        states = self.airflow.states()
+        wrong = Counter(
+            states.get(index, "missing")
+            for index in range(self.sensors)
+            if states.get(index) != ("success" if index < succeeded else "deferred")
         )
-
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        before, begun = len(self.airflow.blocked()), time.time()
-        yield
-        # The last samples of the watching come a moment later.
-        time.sleep(1)
-        now, starved = time.time(), self.starving.between
-        blocked = [(seconds, starved(end - seconds, end)) for end, seconds in self.airflow.blocked()[before:]]
-        self.result.phases[name] = Phase(now - begun, starved(begun, now), blocked)
+        if wrong:
+            found = ", ".join(f"{count} wrongly {state}" for state, count in wrong.items())
+            waiting = self.sensors - succeeded
+            self._wrong(f"{when}: expected {succeeded} success and {waiting} deferred, but {found}")
 
     def _wrong(self, what: str) -> None:
         say(f"  WRONG: {what}")
-        self.result.wrong.append(what)
+        self.wrong.append(what)
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> float:
+    """Wait for a condition, checked every second, and give the seconds it took."""
+    begun = time.monotonic()
+    for _ in every_second(seconds):
+        if condition():
+            break
+    return time.monotonic() - begun
+
+
+def _memory(processes: list[psutil.Process]) -> int:
+    # What several processes share is counted once.
+    return sum(process.memory_full_info().pss for process in processes)
+
+
+def _cpu(processes: list[psutil.Process]) -> float:
+    times = [process.cpu_times() for process in processes]
+    return float(sum(one.user + one.system for one in times))
