@@ -132,8 +132,10 @@ def test_an_address_is_sent_through_the_worker_whole_where_the_author_says_so(
     result, error = trial.play(lambda hook: hook.upload_file(url, "faults", method="stream"))
     trial.judge_ending(error, case.ends)
     if result is not None:
-        if upload.requests[-1].file != case.arrives:
-            trial.lose("wrong byte", f"{len(upload.requests[-1].file)} bytes arrived")
+        # One that the client broke off may come to the host's notice last.
+        arrived = {request.file for request in upload.requests if not request.missing}
+        if arrived != {case.arrives}:
+            trial.lose("wrong byte", f"{[len(file) for file in arrived]} bytes arrived")
         if result.method != "stream" or result.sha256 is None or result.source != f"{files.url}/a.bin":
             trial.lose("other ending than promised", f"{result}")
     trial.judge_requests(files, case.asked, or_fewer=True)

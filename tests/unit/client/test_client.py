@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -39,6 +40,7 @@ from tests.unit.client.sending import (
     CREDITS,
     SIGNED,
     Send,
+    client_with,
     send_sync,
     settings_of,
 )
@@ -269,6 +271,25 @@ def test_a_client_can_be_shared_between_threads(kie_simulator: KieSimulator) -> 
     settings = settings_of(kie_simulator.api_url, api_key=kie_simulator.api_key)
     with KieClient(settings) as client, ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda _: client.send(credits.get_credits()), range(40))) == [100.0] * 40
+
+
+def test_a_rate_limit_slows_all_threads_of_a_client(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[float] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(time.monotonic())
+        limited = httpx.Response(200, json={"code": 429, "msg": "slow"}, headers={"Retry-After": "0.3"})
+        return limited if len(asked) == 1 else httpx.Response(200, content=CREDITS)
+
+    with client_with(settings_of(), handler) as client, ThreadPoolExecutor(1) as pool:
+        refused = pool.submit(client.send, credits.get_credits())
+        while "retry 1" not in caplog.text:
+            time.sleep(0.005)
+        client.send(credits.get_credits())
+        refused.result()
+    first, *others = asked
+    assert len(others) == 2
+    assert min(others) - first >= 0.3
 
 
 def test_many_calls_share_an_async_client(kie_simulator: KieSimulator) -> None:
