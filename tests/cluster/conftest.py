@@ -26,7 +26,6 @@ from .settings import DAGS, SETTINGS
 
 BUCKET = "kie"
 WORKERS = ["worker-1", "worker-2"]
-
 S3_KEYS = {"login": "someone", "password": "something"}  # moto takes any
 
 log = logging.getLogger(__name__)
@@ -36,11 +35,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 @pytest.fixture(scope="session")
 def exit_stack(_simulator: KieSimulator) -> Iterator[ExitStack]:
-    """
-    What ends all that has been started, whatever ends the run; no second signal cuts that short.
-
-    The simulator, which is no process, ends after it.
-    """
+    """What ends all processes, before the simulator, whatever ends the run; no second signal stops that."""
     if not (find("postgres") and find("redis-server")):
         # Not skipped: that would be green.
         command = "apt-get update && apt-get install --no-install-recommends postgresql redis-server"

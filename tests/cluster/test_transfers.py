@@ -67,7 +67,8 @@ def test_files_arrive_once_and_whole_though_a_worker_is_killed(
 
     assert {task["hostname"] for task in tasks} == {*WORKERS, "worker-3"}
     earlier = [one for task in tasks for one in run.earlier_tries(task)]
-    cut = [one for one in earlier if one["hostname"] == victim and ended(one) > killed_at]
+    on_victim = [one for one in earlier if one["hostname"] == victim]
+    cut = [one for one in on_victim if datetime.fromisoformat(one["end_date"]) > killed_at]
     failed = [(one["task_id"], one["map_index"], one["hostname"]) for one in earlier if one not in cut]
     log.info("%d tries failed by what kie.ai answered, %d by the kill", len(failed), len(cut))
     assert len(failed) == len(FAULTS), f"kie.ai made {len(FAULTS)} tries fail, and these failed: {failed}"
@@ -94,11 +95,6 @@ def kill_a_worker(cluster: Cluster, kie: KieSimulator, run: Run) -> tuple[str, d
     log.info("%s is killed with %d of %d tasks under way", victim, hosts.count(victim), len(hosts))
     cluster.parts.pop(victim).kill()
     return victim, datetime.now(UTC)
-
-
-def ended(task: dict[str, Any]) -> datetime:
-    """Tell when a try of a task ended."""
-    return datetime.fromisoformat(task["end_date"])
 
 
 def check_uploads(kie: KieSimulator, files: list[str], tries: list[int]) -> None:
