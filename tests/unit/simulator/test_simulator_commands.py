@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -234,7 +235,10 @@ def test_a_file_that_stops_coming_leaves_nothing(kie: KieSimulator, plain: httpx
 
     with pytest.raises(InterruptedError):
         plain.post(f"{kie.api_url}/simulator/files", params={"name": "a"}, content=half())  # type: ignore[arg-type]
-    plain.get(f"{kie.api_url}/simulator/credits")
+    # It takes the simulator a moment to notice.
+    deadline = time.monotonic() + 5
+    while os.listdir(kie._state.files._opened().name) != before and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert os.listdir(kie._state.files._opened().name) == before
 
 
