@@ -6,7 +6,7 @@ OLDEST := 3.1
 BIN := .venv-$(LATEST)/bin
 # Tests run side by side, more of them than there are cores: most of their time they wait. 0 runs one at a time.
 WORKERS ?= 4
-PYTEST := -m pytest --quiet --numprocesses=$(WORKERS) --dist=loadgroup
+PYTEST := -m pytest --quiet --numprocesses=$(WORKERS) --dist=worksteal
 
 .PHONY: bench bench-waiting cluster-test demo faults unit test lint types docs docs-example \
   test-$(LATEST) test-$(OLDEST) pins clean

@@ -41,14 +41,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEDGER] = Ledger()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            # Airflow's database and API take longer to set up than most tests last: one worker does it.
-            if "_database" in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group("airflow"))
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     # Side by side, each worker of pytest-xdist has a ledger of its own.
     if hasattr(session.config, "workeroutput"):
