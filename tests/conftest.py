@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import ipaddress
 import json
@@ -39,6 +40,8 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "localhost,127.0.0.1"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEDGER] = Ledger()
+    # Where none was ever set, pytest-asyncio 1.2 has asyncio make one, and nobody closes it.
+    asyncio.set_event_loop(None)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import gc
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -47,7 +45,7 @@ def answer_all(option: str) -> list[str]:
 
 
 @pytest.fixture
-def human(monkeypatch: pytest.MonkeyPatch) -> Iterator[Human]:
+def human(monkeypatch: pytest.MonkeyPatch) -> Human:
     """Somebody who answers as soon as Airflow has asked and waits; gives the list of what was asked."""
 
     def answering(option: str) -> list[str]:
@@ -74,11 +72,7 @@ def human(monkeypatch: pytest.MonkeyPatch) -> Iterator[Human]:
         )
         return asked
 
-    yield answering
-    with warnings.catch_warnings():
-        # Before 3.3, Airflow's client for that leaves an event loop open, which any later test might meet.
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    return answering
 
 
 def test_with_enough_credits_nobody_is_asked(
