@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_kie.client.errors import KieError, KieTransferError
 from airflow_provider_kie.client.transfer.download import Sign
 from airflow_provider_kie.client.transfer.upload import UploadMethod
+from tests.memory_storage import attached
 
 from .server import FILE, HALF, Reply, signs, stored
 from .trial import OLD, Ending, Trial
@@ -419,12 +419,8 @@ STORES = [
 @pytest.fixture
 def storage(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Attach a storage with an older file in it."""
-    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
-    monkeypatch.setattr(_Broken, "store", {})
-    monkeypatch.setattr(_Broken, "pseudo_dirs", [""])
     kind: Any = _Broken
-    fs = kind()
-    attach(protocol="memory", conn_id="faulty", fs=fs)
+    fs = attached(kind, monkeypatch, conn_id="faulty")
     fs.pipe_file("/bucket/a.bin", OLD)
     return fs
 

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 
 from airflow_provider_kie.client.errors import KieCancelledError
 from airflow_provider_kie.files.local import Unfinished
 from airflow_provider_kie.files.storage import open_target
+from tests.s3 import bucket_at, connection_to
 
 from .road import Road
 from .server import BIG, Reply
@@ -34,14 +34,7 @@ MB = 1_000_000
 @pytest.fixture
 def s3(s3_url: str) -> Any:
     """A bucket with an older version of the file in it."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_url,
-        region_name="us-east-1",
-        aws_access_key_id="someone",
-        aws_secret_access_key="something",
-    )
-    client.create_bucket(Bucket="bucket")
+    client = bucket_at(s3_url)
     client.put_object(Bucket="bucket", Key="0.bin", Body=OLD)
     yield client
     for entry in client.list_objects_v2(Bucket="bucket").get("Contents", []):
@@ -53,12 +46,6 @@ def abort_uploads(s3: Any) -> None:
     """Do what a lifecycle rule of the bucket does with open uploads."""
     for upload in s3.list_multipart_uploads(Bucket="bucket").get("Uploads", []):
         s3.abort_multipart_upload(Bucket="bucket", Key=upload["Key"], UploadId=upload["UploadId"])
-
-
-def connection_to(url: str) -> str:
-    """Give the Airflow connection to S3."""
-    extra = {"endpoint_url": url, "region_name": "us-east-1"}
-    return json.dumps({"conn_type": "aws", "login": "someone", "password": "something", "extra": extra})
 
 
 def judge_bucket(trial: Trial, s3: Any) -> None:
@@ -151,7 +138,7 @@ def test_a_file_that_is_stopped_on_its_way_never_arrives(
     case: Case, trial: Trial, s3: Any, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Road(s3_url, rate=case.rate, stuck_after=case.stuck_after) as road:
-        monkeypatch.setenv(f"AIRFLOW_CONN_AWS_{road.url[-5:]}", connection_to(road.url))
+        monkeypatch.setenv(f"AIRFLOW_CONN_AWS_{road.url[-5:]}", json.dumps(connection_to(road.url)))
         work = Work(road, case.size, case.count)
         for _ in range(case.count):
             work.handed_over.acquire(timeout=10)
@@ -188,7 +175,10 @@ def test_a_task_that_is_ended_during_a_hand_over_shows_no_object(
         zygote.start(
             "download",
             os.environ["AIRFLOW_CONN_KIE_DEFAULT"],
-            environment={"AIRFLOW_CONN_AWS_STORE": connection_to(road.url), "TMPDIR": str(trial.spool)},
+            environment={
+                "AIRFLOW_CONN_AWS_STORE": json.dumps(connection_to(road.url)),
+                "TMPDIR": str(trial.spool),
+            },
             file_url=urls if count > 1 else urls[0],
             destination="s3://bucket/" if count > 1 else "s3://bucket/0.bin",
             destination_conn_id="aws_store",

@@ -234,7 +234,7 @@ def test_a_failed_lookup_leaves_an_operator_its_retries(
     operator = make(trial.folder.parent)
     if isinstance(operator, KieDownloadOperator):
         operator.file_url = kie.add_generated_file("b.png", b"a picture")
-    context: Any = {"task_state_store": store} if store else {}
+    context: Any = {"task_state_store": store} if store is not None else {}
     airflow.troubles.append(trouble)
     _, error = trial.play(lambda _: operator.execute(context))
     trial.judge_ending(error, KieConnectionNotFoundError)

@@ -92,7 +92,9 @@ def wait(
         "deferrable": mode == "deferrable",
     } | arguments
     ti = TaskInstance(try_number)
-    context: Any = {"ti": ti, "task_reschedule_count": 0} | ({"task_state_store": store} if store else {})
+    context: Any = {"ti": ti, "task_reschedule_count": 0} | (
+        {"task_state_store": store} if store is not None else {}
+    )
     while True:
         # Each poke of a rescheduled sensor is another process.
         sensor = KieCreditsSensor(**given)

@@ -85,17 +85,24 @@ def run_python(code: str) -> str:
 
 
 def imports_of(path: Path) -> set[str]:
+    """What a module imports of ours, for types too; without the package's name."""
+    names = imported(ast.parse(path.read_text()))
+    ours = "airflow_provider_kie."
+    return {name.removeprefix(ours) for name in names if name.startswith(ours)}
+
+
+def imported(tree: ast.AST, *, for_types: bool = True) -> set[str]:
+    """The modules that are imported, and the names from them; those for types alone only if asked for."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not for_types:
+            continue
+        if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {
-        name.removeprefix("airflow_provider_kie.")
-        for name in found
-        if name.startswith("airflow_provider_kie.")
-    }
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        found |= imported(node, for_types=for_types)
+    return found
 
 
 def test_every_module_has_its_layer() -> None:
@@ -139,23 +146,10 @@ def test_httpx_is_loaded_in_one_room() -> None:
     rooms = {
         ".".join(path.relative_to(PACKAGE).parts[:-1])
         for path in PACKAGE.rglob("*.py")
-        if {"httpx", "httpcore", "h11"} & loaded_by(ast.parse(path.read_text()))
+        for name in imported(ast.parse(path.read_text()), for_types=False)
+        if name.partition(".")[0] in ("httpx", "httpcore", "h11")
     }
     assert rooms == {"client.http", "simulator"}
-
-
-def loaded_by(tree: ast.AST) -> set[str]:
-    """The packages that a module imports when it runs; for types alone does not count."""
-    found: set[str] = set()
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.partition(".")[0])
-        found |= loaded_by(node)
-    return found
 
 
 def test_the_package_itself_costs_nothing_to_import() -> None:

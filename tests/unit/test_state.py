@@ -8,16 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie._state import TaskStateStore
-
-
-class StateStore(dict[str, Any]):
-    """As much of Airflow's as is used."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self.pop(key, None)
+from tests.unit.state_store import StateStore
 
 
 def context(**given: Any) -> Any:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from airflow_provider_kie.client.errors import KieCancelledError
@@ -28,26 +27,6 @@ def files_in(folder: Path) -> list[str]:
 def write(path: Path, content: bytes = CONTENT) -> None:
     with open_target(str(path), None, "x").writing() as sink:
         sink.write(content)
-
-
-@pytest.fixture
-def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryFileSystem:
-    """An object storage in memory, empty, that Airflow knows as ``memory://``."""
-    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
-    monkeypatch.setattr(MemoryFileSystem, "store", {})
-    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
-    fs = MemoryFileSystem()
-    attach(protocol="memory", fs=fs)
-    return fs
-
-
-@pytest.fixture
-def spools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files, an empty one."""
-    folder = tmp_path / "spools"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
 
 
 # Links and modes

@@ -18,6 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_kie.client.errors import KieCancelledError
 from airflow_provider_kie.files.local import Unfinished
 from airflow_provider_kie.files.storage import open_source, open_target
+from tests.memory_storage import attached
 
 
 def open_as_target(location: Any) -> object:
@@ -30,10 +31,7 @@ Look = Callable[[Any], object]
 
 @pytest.fixture(autouse=True)
 def _memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
-    monkeypatch.setattr(MemoryFileSystem, "store", {})
-    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
-    attach(protocol="memory", fs=MemoryFileSystem())
+    attached(MemoryFileSystem, monkeypatch)
 
 
 @both

@@ -6,13 +6,12 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
-from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from airflow_provider_kie.files.storage import (
@@ -23,33 +22,10 @@ from airflow_provider_kie.files.storage import (
     open_source,
     open_target,
 )
+from tests.memory_storage import attached
 
 CONTENT = bytes(range(256)) * 64
 Make = Callable[[str, bytes], str]
-
-
-@pytest.fixture
-def memory() -> Iterator[MemoryFileSystem]:
-    """An object storage in memory, empty, that Airflow knows as ``memory://``."""
-    fs = MemoryFileSystem()
-    attach(protocol="memory", fs=fs)
-    _empty(fs)
-    yield fs
-    _empty(fs)
-
-
-@pytest.fixture
-def spools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files, an empty one."""
-    folder = tmp_path / "spools"
-    folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
-    return folder
-
-
-def _empty(fs: MemoryFileSystem) -> None:
-    fs.store.clear()
-    fs.pseudo_dirs[:] = [""]
 
 
 def files_in(folder: Path) -> list[str]:
@@ -471,31 +447,24 @@ def test_a_killed_writer_leaves_the_old_file_as_it_was(
     assert all(name == "a.png" or name.startswith(".") for name in files_in(tmp_path))
 
 
-def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limit", "writes"),
+    [
+        (250_000, "for _ in range(5): sink.write(chunk())"),
+        # What is left in the buffer is written when the file is closed.
+        (1000, 'sink.write(b"x" * 1001)'),
+    ],
+    ids=["in between", "at the last byte"],
+)
+def test_a_disk_that_fills_up_leaves_the_old_file_and_nothing_else(
+    limit: int, writes: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
-    body = """
+    body = f"""
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000))
-        for _ in range(5):
-            sink.write(chunk())
-    """
-    with run_writer(body, path) as process:
-        _, errors = process.communicate()
-    assert process.returncode == 1
-    assert b"File too large" in errors
-    assert path.read_bytes() == b"old"
-    assert files_in(tmp_path) == ["a.png"]
-
-
-def test_a_disk_that_fills_up_at_the_last_byte_leaves_the_old_file(tmp_path: Path) -> None:
-    # What is left in the buffer is written when the file is closed.
-    path = tmp_path / "a.png"
-    path.write_bytes(b"old")
-    body = """
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        sink.write(b"x" * 1001)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        {writes}
     """
     with run_writer(body, path) as process:
         _, errors = process.communicate()
@@ -642,9 +611,7 @@ def test_a_storage_that_breaks_in_the_middle_keeps_the_old_object(
 
 def test_an_object_store_gets_the_object_once_and_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     # It shows an object when it is whole, and a move would be a second transfer.
-    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
-    fs = MemoryFileSystem()
-    attach(protocol="s3", fs=fs)
+    attached(MemoryFileSystem, monkeypatch, protocol="s3")
     put: list[str] = []
 
     def put_file(self: MemoryFileSystem, lpath: str, rpath: str, **kwargs: Any) -> None:

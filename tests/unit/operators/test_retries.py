@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,33 +20,9 @@ from airflow_provider_kie.client.errors import KieBatchError, KieCancelledError
 from airflow_provider_kie.operators import _finished
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 from airflow_provider_kie.simulator import KieSimulator
+from tests.unit.state_store import StateStore
 
 NAMES = "abcde"
-
-
-@dataclass
-class StateStore:
-    """As much of Airflow 3.3's task state store as is used: JSON that outlives a try."""
-
-    values: dict[str, str] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-    on_call: Callable[[], None] = lambda: None
-
-    def get(self, key: str) -> Any:
-        self._called("get")
-        return json.loads(self.values[key]) if key in self.values else None
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        self._called("set")
-        self.values[key] = json.dumps(value)
-
-    def delete(self, key: str) -> None:
-        self._called("delete")
-        self.values.pop(key, None)
-
-    def _called(self, name: str) -> None:
-        self.calls.append(name)
-        self.on_call()
 
 
 @dataclass
@@ -57,7 +33,7 @@ class TaskInstance:
 
 def context(store: StateStore | None, try_number: int = 1, max_tries: int = 3) -> Any:
     given: dict[str, Any] = {"ti": TaskInstance(try_number, max_tries)}
-    return given | ({"task_state_store": store} if store else {})
+    return given | ({"task_state_store": store} if store is not None else {})
 
 
 class Night:

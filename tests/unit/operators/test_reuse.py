@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.io import attach
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_kie.client.errors import KieBatchError
@@ -18,6 +17,8 @@ from airflow_provider_kie.files.upload import Upload
 from airflow_provider_kie.operators._reuse import key_of
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 from airflow_provider_kie.simulator import KieSimulator
+from tests.memory_storage import attached
+from tests.unit.state_store import StateStore
 
 URL = "https://cdn.example/a.png"
 OLD, OTHER, LONGER = b"old" * 100, b"new" * 100, b"longer" * 100
@@ -49,27 +50,12 @@ class Storage(MemoryFileSystem):
         return super().open(path, mode, *args, **kwargs)  # type: ignore[no-untyped-call]
 
 
-class Store(dict[str, Any]):
-    """As much of Airflow 3.3's task state store as is used."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def delete(self, key: str) -> None:
-        self.pop(key, None)
-
-
 @pytest.fixture
 def storage(monkeypatch: pytest.MonkeyPatch) -> Storage:
-    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
-    monkeypatch.setattr(MemoryFileSystem, "store", {})
-    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
-    fs = Storage()
-    attach(protocol="memory", fs=fs)
-    return fs
+    return attached(Storage, monkeypatch)
 
 
-def play(operator: Any, store: Store, try_number: int) -> Any:
+def play(operator: Any, store: StateStore, try_number: int) -> Any:
     """Run a try of a task that has three retries."""
     ti = SimpleNamespace(try_number=try_number, max_tries=3)
     return operator.execute({"ti": ti, "task_state_store": store})
@@ -128,7 +114,7 @@ def test_a_local_source_is_known_by_what_its_folder_tells_of_it(tmp_path: Path) 
 def test_each_source_is_looked_at_once_in_a_retry_too(kie_simulator: KieSimulator, storage: Storage) -> None:
     for name in "abc":
         storage.hold(f"{name}.bin", OLD)
-    store, operator = Store(), uploads("abc")
+    store, operator = StateStore(), uploads("abc")
     kie_simulator.fail_next("file-base64-upload", delay=0.001, times=2)
     kie_simulator.fail_next("file-base64-upload", status=500, times=5)
     with pytest.raises(KieBatchError):
@@ -151,7 +137,7 @@ def test_each_target_is_looked_at_once_in_a_retry_too(kie_simulator: KieSimulato
         retries=3,
         max_concurrency=1,
     )
-    store = Store()
+    store = StateStore()
     kie_simulator.fail_next("file", delay=0.001, times=2)
     kie_simulator.fail_next("file", status=500, times=5)
     with pytest.raises(KieBatchError):
@@ -171,7 +157,7 @@ def test_a_source_that_grows_between_the_look_and_the_sending_is_not_sent(
     storage.hold("a.bin", OLD)
     storage.changes["a.bin"] = LONGER
     with pytest.raises(KieBatchError, match="changed while it was being sent"):
-        play(uploads("a"), Store(), 1)
+        play(uploads("a"), StateStore(), 1)
     assert kie_simulator.uploads == {}
 
 
@@ -181,7 +167,7 @@ def test_a_source_that_changes_between_the_look_and_the_sending_is_sent_again_by
     for name in "ab":
         storage.hold(f"{name}.bin", OLD)
     storage.changes["a.bin"] = OTHER
-    store, operator = Store(), uploads("ab")
+    store, operator = StateStore(), uploads("ab")
     kie_simulator.fail_next("file-base64-upload", delay=0.001)
     kie_simulator.fail_next("file-base64-upload", status=500, times=5)
     with pytest.raises(KieBatchError):

@@ -17,6 +17,7 @@ from airflow_provider_kie.sensors import _rescheduled
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 from airflow_provider_kie.simulator import KieSimulator
 from tests.faults.waiter import MODES, TaskDeferred, quick_polls, wait
+from tests.unit.state_store import StateStore
 
 Connect = Callable[..., str]
 run = partial(wait, fellows=1)
@@ -25,24 +26,6 @@ run = partial(wait, fellows=1)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     quick_polls(monkeypatch)
-
-
-class StateStore:
-    """What Airflow 3.3 gives a task to remember by."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Any] = {}
-        self.broken: set[str] = set()
-
-    def get(self, key: str, default: Any = None) -> Any:
-        if "get" in self.broken:
-            raise RuntimeError("the API server is away")
-        return self.kept.get(key, default)
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        if "set" in self.broken:
-            raise RuntimeError("the API server is away")
-        self.kept[key] = json.loads(json.dumps(value))
 
 
 def poll_with(kie: KieSimulator, balances: Iterable[float]) -> None:
@@ -156,8 +139,13 @@ def test_rescheduled_where_nothing_can_be_counted_it_waits_until_the_timeout(
     broken: set[str] | None, kie_simulator: KieSimulator
 ) -> None:
     store = StateStore() if broken else None
-    if store and broken:
-        store.broken = broken
+
+    def fail() -> None:
+        if store is not None and broken and store.calls[-1] in broken:
+            raise RuntimeError("the API server is away")
+
+    if store is not None:
+        store.on_call = fail
     kie_simulator.fail_next("credit", code=404, times=4)
     assert run("reschedule", store) == 100.0
     kie_simulator.fail_next("credit", code=404, times=10_000)
@@ -185,7 +173,7 @@ def test_rescheduled_what_is_kept_by_nobody_we_know_is_no_failure(
     kept: Any, kie_simulator: KieSimulator
 ) -> None:
     store = StateStore()
-    store.kept[_rescheduled.KEY] = kept
+    store.set(_rescheduled.KEY, kept)
     kie_simulator.fail_next("credit", code=404, times=2)
     assert run("reschedule", store) == 100.0
 
