@@ -70,6 +70,7 @@ def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_kie.client import retries
 
     monkeypatch.setattr(retries, "_backoff", wait_none())
+    monkeypatch.setattr(retries, "_creation_backoff", wait_none())
     monkeypatch.setattr(retries, "_maintenance_backoff", wait_none())
 
 

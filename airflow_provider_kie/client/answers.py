@@ -15,6 +15,7 @@ from airflow_provider_kie.client.codes import error_class
 from airflow_provider_kie.client.errors import (
     KieError,
     KieGatewayError,
+    KieNoDataError,
     KieResponseError,
     quote,
 )
@@ -46,7 +47,9 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
         said_by_kie = code is not None
         raise _error(call, status if code is None else code, message, headers, said_by_kie=said_by_kie)
     if status >= 300:
-        raise error_class(status, message)(
+        # Whatever was asked for may have been done, and then must not be asked for again.
+        kind = error_class(status, message) if call.repeatable else KieResponseError
+        raise kind(
             f"{call.name}: kie.ai's answer says code 200, but the HTTP status is {status}, so something "
             "before it refused it.",
             code=status,
@@ -55,7 +58,7 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
     if answer.get("success") is False:
         raise KieResponseError(f"{call.name}: code 200, but not successful: {quote(message)}", code=200)
     if answer.get("data") is None:
-        raise KieResponseError(f"{call.name}: code 200 without the promised data: {quote(message)}", code=200)
+        raise KieNoDataError(f"{call.name}: code 200 without the promised data: {quote(message)}", code=200)
     try:
         return call.parse(answer["data"])
     except KieResponseError as error:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from airflow_provider_kie.client.errors import quote
 from airflow_provider_kie.client.urls import NAME_LIMIT, is_http_url, presentable
 
 WORD = TypeVar("WORD", bound=str)
+
+# No model's input is nested like this; what contains itself is.
+JSON_DEPTH = 50
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -84,3 +90,103 @@ def clean_file_name(file_name: str) -> str:
     if len(file_name.encode()) > NAME_LIMIT:
         raise ValueError(f"file_name must be at most {NAME_LIMIT} bytes long")
     return file_name
+
+
+def check_job_id(job_id: Any) -> str:
+    """
+    Check the id of a job.
+
+    :param job_id: kie.ai's ``taskId``.
+    :return: The id, unchanged.
+    :raises ValueError: It is empty, or has characters that no id has.
+    """
+    if isinstance(job_id, str) and re.fullmatch(r"[A-Za-z0-9._:-]{1,200}", job_id):
+        return job_id
+    raise ValueError(f"job_id must be the id that kie.ai gave the job, and cannot be {quote(repr(job_id))}")
+
+
+def check_callback_url(callback_url: Any) -> str:
+    """
+    Check the URL that kie.ai is to tell of a job's end.
+
+    :param callback_url: URL.
+    :return: The URL, unchanged.
+    :raises ValueError: It is no https URL.
+    """
+    if isinstance(callback_url, str) and callback_url.lower().startswith("https://"):
+        return check_public_url("callback_url", callback_url)
+    shown = presentable(callback_url) if isinstance(callback_url, str) else callback_url
+    raise ValueError(f"callback_url must be an https URL that kie.ai can reach, not {shown!r}")
+
+
+def positive_seconds(name: str, value: Any) -> float:
+    """
+    Read a span of time.
+
+    :param name: The argument's name, for the message.
+    :param value: Seconds, as a number or as text, or a ``timedelta``.
+    :return: Seconds.
+    :raises ValueError: It is no number above 0.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    try:
+        number = math.nan if isinstance(seconds, bool) else float(seconds)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if math.isfinite(number) and number > 0:
+        return number
+    raise ValueError(f"{name} must be a number of seconds above 0 or a timedelta, not {value!r}")
+
+
+def optional_seconds(name: str, value: Any) -> float | None:
+    """
+    Read a span of time that may be left out.
+
+    :param name: The argument's name, for the message.
+    :param value: As for :func:`positive_seconds`, or None.
+    :return: Seconds, or None.
+    :raises ValueError: It is neither None nor a number above 0.
+    """
+    return None if value is None else positive_seconds(name, value)
+
+
+def json_object(name: str, value: Any) -> dict[str, Any]:
+    """
+    Copy an argument into what JSON can carry, without changing the type of any value.
+
+    :param name: The argument's name, for the message.
+    :param value: A mapping of text to values; sequences of any sort become lists.
+    :return: A new dict.
+    :raises ValueError: It is no mapping, or a value is not for JSON; the message names its key.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} must be a dict, not {type(value).__name__}")
+    return {_json_key(name, key): _json_value(f"{name}[{key!r}]", one) for key, one in value.items()}
+
+
+def _json_key(name: str, key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"{name} has the key {key!r}, which is {type(key).__name__}: JSON's keys are text")
+    _json_value(f"{name}, key {key!r}", key)
+    return key
+
+
+def _json_value(name: str, value: Any) -> Any:
+    if name.count("[") > JSON_DEPTH:
+        raise ValueError(f"{quote(name)} is nested too deeply")
+    if isinstance(value, str):
+        if re.search(r"[\ud800-\udfff]", value):
+            raise ValueError(f"{name} is text that cannot be sent: it has half a surrogate pair in it")
+        return value
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}, which JSON cannot carry")
+        return value
+    if isinstance(value, Mapping):
+        return json_object(name, value)
+    # What earlier mapped tasks returned is a sequence, too, but no list.
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [_json_value(f"{name}[{number}]", one) for number, one in enumerate(value)]
+    raise ValueError(f"{name} is a {type(value).__name__}, which JSON cannot carry; pass text, a number, ...")

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from airflow_provider_kie.client.errors import KieError
+
 T = TypeVar("T")
 
 
@@ -43,9 +45,11 @@ class Call(Generic[T]):
     :param method: HTTP method.
     :param path: Path below the host's base URL.
     :param parse: Turns the answer's ``data`` into the result.
+    :param params: Query.
     :param json: JSON body.
     :param fields: Text fields of a multipart body; they go before the file.
     :param file: File of a multipart body.
+    :param explain: Turns an error that the answer stands for into one that says more.
     :param repeatable: False if sending it twice may cost money; it is then repeated only if it was refused
         or never sent.
     """
@@ -55,7 +59,9 @@ class Call(Generic[T]):
     method: Literal["GET", "POST"]
     path: str
     parse: Callable[[Any], T]
+    params: Mapping[str, str] | None = None
     json: Mapping[str, Any] | None = None
     fields: Mapping[str, str] | None = None
     file: FilePart | None = None
+    explain: Callable[[KieError], KieError] | None = None
     repeatable: bool = True

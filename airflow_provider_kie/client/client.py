@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from airflow_provider_kie.client.answers import read_answer
 from airflow_provider_kie.client.call import Call
-from airflow_provider_kie.client.errors import KieCancelledError
+from airflow_provider_kie.client.errors import KieCancelledError, KieError
 from airflow_provider_kie.client.http.responses import FileResponse
 from airflow_provider_kie.client.http.session import Answer, AsyncHttpSession, HttpSession
 from airflow_provider_kie.client.retries import Cooldown, RetryCount, retry_policy
@@ -240,4 +240,10 @@ def _read(settings: KieSettings, call: Call[T], answer: Answer) -> T:
     if len(settings.api_key) > 15:
         # Answers are quoted in logs, and some echo the key.
         body = body.replace(settings.api_key.encode(), b"***")
-    return read_answer(call, answer.status, answer.headers, body)
+    try:
+        return read_answer(call, answer.status, answer.headers, body)
+    except KieError as error:
+        explained = call.explain(error) if call.explain else error
+        if explained is error:
+            raise
+        raise explained from error

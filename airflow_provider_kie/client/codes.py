@@ -9,12 +9,12 @@ from airflow_provider_kie.client.errors import (
     KieError,
     KieFeatureDisabledError,
     KieInsufficientCreditsError,
+    KieJobFailedError,
     KieNotFoundError,
     KieQuotaError,
     KieRateLimitError,
     KieResponseError,
     KieSourceError,
-    KieTaskFailedError,
     KieUnavailableError,
     KieValidationError,
 )
@@ -27,7 +27,7 @@ _BY_CODE: dict[int, type[KieError]] = {
     403: KieAuthError,
     404: KieNotFoundError,
     405: KieValidationError,
-    408: KieTaskFailedError,
+    408: KieJobFailedError,
     410: KieNotFoundError,
     413: KieValidationError,
     422: KieValidationError,
@@ -37,9 +37,9 @@ _BY_CODE: dict[int, type[KieError]] = {
     451: KieSourceError,
     455: KieUnavailableError,
     500: KieUnavailableError,
-    501: KieTaskFailedError,
+    501: KieJobFailedError,
     505: KieFeatureDisabledError,
-    531: KieTaskFailedError,
+    531: KieJobFailedError,
 }
 _BY_HUNDRED: dict[int, type[KieError]] = {4: KieValidationError, 5: KieUnavailableError}
 

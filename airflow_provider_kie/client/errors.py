@@ -12,8 +12,12 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieValidationError                   400, 405, 413, 422: the request itself is refused
     │   └── KieSourceError                   451, and 500 that says so: a URL could not be fetched
     ├── KieNotFoundError                     404, 410: no such path, record or file
+    │   └── KieJobNotFoundError              no record of a job: too new, or of another api
     ├── KieFeatureDisabledError              505
-    ├── KieTaskFailedError                   408, 501, 531: a generation task ended without a result
+    ├── KieJobError                          about a job, which may cost credits
+    │   ├── KieJobFailedError                408, 501, 531, and records that say so: it ended without a result
+    │   ├── KieJobTimeoutError               it still runs, and will be billed
+    │   └── KieInDoubtError                  it may have been accepted, or may not
     ├── KieCancelledError                    we stopped it ourselves
     ├── KieBatchError                        some files of a batch failed
     ├── KieRateLimitError          transient 429, 430 (and 405 on the old Suno endpoints)
@@ -22,6 +26,7 @@ What can go wrong with kie.ai, as one tree of exceptions.
     ├── KieConnectionError         transient no answer: refused, timed out, cut off; not transient: distrusted
     ├── KieTransferError           transient a file did not arrive whole, or (not transient) is refused
     └── KieResponseError                     not an answer that kie.ai documents; transient if it is a 2xx
+        ├── KieNoDataError                   success without the promised data
         └── KieGatewayError
 
 *Transient* means that the same request may succeed later. Whether and when a request is repeated is decided
@@ -56,6 +61,8 @@ class KieError(Exception):
     """Whether no later try of the task helps either, unless the error is transient."""
     lookup_failed: bool = False
     """Whether it was Airflow that could not look up the connection."""
+    unknown_job: bool = False
+    """Whether kie.ai knows no such job, as it does not right after the submission either."""
     hint: str = ""
 
     def __init__(
@@ -97,7 +104,7 @@ class KieError(Exception):
         """
         Convert to what an event can carry.
 
-        :return: Class, message and code, JSON-safe; :func:`error_from_event` reads it.
+        :return: Class, message and code, JSON-safe.
         """
         return {"error": type(self).__name__, "message": self.args[0], "code": self.code}
 
@@ -156,14 +163,51 @@ class KieNotFoundError(KieError):
     permanent = True
 
 
+class KieJobNotFoundError(KieNotFoundError):
+    """kie.ai has no record of the job: it is too new, or was submitted to another ``api``."""
+
+    unknown_job = True
+
+
 class KieFeatureDisabledError(KieError):
     """kie.ai has switched this feature off."""
 
     permanent = True
 
 
-class KieTaskFailedError(KieError):
-    """A generation task ended without a result."""
+class KieJobError(KieError):
+    """
+    Something about a job, which may cost credits.
+
+    :param job_id: The job; None if kie.ai's answer with its id was lost.
+    :param credits: What kie.ai's record says of its price, as far as that is known.
+    """
+
+    def __init__(
+        self, message: str, *, job_id: str | None = None, credits: float | None = None, **more: Any
+    ) -> None:
+        super().__init__(message, **more)
+        self.job_id = job_id
+        self.credits = credits
+
+    def to_event(self) -> dict[str, Any]:
+        """Convert to what an event can carry; with the job, its price and whether the reason may pass."""
+        known = {"job_id": self.job_id, "credits": self.credits, "transient": self.transient}
+        return super().to_event() | known
+
+
+class KieJobFailedError(KieJobError):
+    """A job ended without a result, which costs nothing; transient if the reason may pass."""
+
+    permanent = True
+
+
+class KieJobTimeoutError(KieJobError):
+    """The waiting is over and the job is not: it still runs, and will be billed."""
+
+
+class KieInDoubtError(KieJobError):
+    """A job may have been accepted, and will be billed then, or may not: nobody but a person can tell."""
 
     permanent = True
 
@@ -233,25 +277,12 @@ class KieResponseError(KieError):
     """An answer that is not what kie.ai documents: not JSON, too large, or success without its data."""
 
 
+class KieNoDataError(KieResponseError):
+    """Success without the promised data."""
+
+
 class KieGatewayError(KieUnavailableError, KieResponseError):
     """A 5xx answer that is not kie.ai's JSON: a proxy answered in its place, usually in HTML."""
-
-
-def error_from_event(name: str, message: str, code: int | None) -> KieError:
-    """
-    Read what :meth:`KieError.to_event` wrote, maybe in another version of the provider.
-
-    :param name: Its class; :class:`KieError` stands in for one that is unknown here, or made of several.
-    :param message: What happened.
-    :param code: kie.ai's code for it.
-    :return: The error.
-    """
-    kind = globals().get(name)
-    if not (isinstance(kind, type) and issubclass(kind, KieError)) or kind is KieBatchError:
-        kind = KieError
-    error = kind(message)
-    error.code = code
-    return error
 
 
 def quote(text: str) -> str:

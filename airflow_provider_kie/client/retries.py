@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -20,6 +21,8 @@ MAINTENANCE = 455
 
 # tenacity's random exponential is "full jitter": anywhere between 0 and the doubling bound.
 _backoff = wait_random_exponential(multiplier=1, max=60)
+# kie.ai takes 20 creations in 10 s, so it is well into the next such window before there is room again.
+_creation_backoff = wait_random_exponential(multiplier=10, min=5, max=RETRY_AFTER_LIMIT)
 _maintenance_backoff = wait_random_exponential(multiplier=15, min=5, max=RETRY_AFTER_LIMIT)
 
 
@@ -93,7 +96,7 @@ def retry_policy(
 
     return {
         "stop": stop_after_attempt(max_retries + 1),
-        "wait": seconds_to_wait,
+        "wait": partial(seconds_to_wait, repeatable=repeatable),
         "retry": retry_if_exception(may_repeat(repeatable)),
         "before_sleep": before_sleep,
         "reraise": True,
@@ -120,13 +123,14 @@ def may_repeat(repeatable: bool) -> Callable[[BaseException], bool]:
     return predicate
 
 
-def seconds_to_wait(state: RetryCallState) -> float:
+def seconds_to_wait(state: RetryCallState, *, repeatable: bool = True) -> float:
     """
     Return how long to wait before the next try.
 
     :param state: tenacity's state, whose outcome is a :class:`KieError`.
+    :param repeatable: False if sending it twice may cost money.
     :return: Seconds: what kie.ai asked for, up to 120; else exponential with full jitter, longer in
-        maintenance.
+        maintenance and where a creation met the limit of them.
     """
     error = state.outcome.exception() if state.outcome else None
     asked = getattr(error, "retry_after", None)
@@ -134,4 +138,6 @@ def seconds_to_wait(state: RetryCallState) -> float:
         return float(min(asked, RETRY_AFTER_LIMIT))
     if getattr(error, "code", None) == MAINTENANCE:
         return _maintenance_backoff(state)
+    if isinstance(error, KieRateLimitError) and not repeatable:
+        return _creation_backoff(state)
     return _backoff(state)

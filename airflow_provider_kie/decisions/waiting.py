@@ -22,12 +22,14 @@ class Failure(Protocol):
     :param said_by_kie: Whether kie.ai itself said the code; a proxy may have otherwise.
     :param code: kie.ai's code; None without an answer.
     :param lookup_failed: Whether Airflow could not look up the connection.
+    :param unknown_job: Whether kie.ai knows no such job, be it too new or of another family.
     """
 
     transient: bool
     said_by_kie: bool
     code: int | None
     lookup_failed: bool
+    unknown_job: bool
 
 
 def limit_of(failure: Failure) -> int | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_kie._compat import get_stats
+from airflow_provider_kie.client.api.records import Job
 from airflow_provider_kie.files.results import Moved, UploadedFile
 
 log = logging.getLogger(__name__)
@@ -56,5 +57,35 @@ def report_moved(moved: Moved) -> None:
         stats.incr(f"kie.{what}.bytes", size)
         stats.incr("kie.retries", moved.retries)
         stats.timing(f"kie.{what}.seconds", timedelta(seconds=moved.seconds))
+
+    report(tell)
+
+
+def report_job(what: Literal["submitted", "in_doubt", "failed"], model: str, conn_id: str) -> None:
+    """
+    Tell of what became of a job.
+
+    :param what: What.
+    :param model: Its model, or its api where that has no models.
+    :param conn_id: Airflow connection of the account.
+    """
+    report(lambda stats: stats.incr(f"kie.jobs.{what}", tags={"model": model, "conn_id": conn_id}))
+
+
+def report_success(job: Job, conn_id: str) -> None:
+    """
+    Tell of a job that has succeeded: what it cost and how long it took.
+
+    :param job: Its record.
+    :param conn_id: Airflow connection of the account.
+    """
+    tags = {"model": job.model or job.api, "conn_id": conn_id}
+
+    def tell(stats: Any) -> None:
+        stats.incr("kie.jobs.succeeded", tags=tags)
+        if job.credits:
+            stats.incr("kie.credits.spent", job.credits, tags=tags)
+        if job.seconds is not None:
+            stats.timing("kie.job.seconds", timedelta(seconds=job.seconds), tags=tags)
 
     report(tell)

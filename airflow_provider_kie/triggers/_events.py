@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from airflow_provider_kie.client.errors import KieError, error_from_event
+from airflow_provider_kie.client import errors
+from airflow_provider_kie.client.api.records import Job
+from airflow_provider_kie.client.errors import KieBatchError, KieError, KieJobError
 
 
-def event_of(poll: float | KieError) -> dict[str, Any]:
+def event_of(poll: float | Job | KieError) -> dict[str, Any]:
     """
     Convert the poll that ended the waiting.
 
-    :param poll: The balance, or an error.
+    :param poll: The balance, a job that has succeeded, or an error.
     :return: The event's payload, JSON-safe; tasks deferred by one version of the provider may be resumed by
         another, so its form stays.
     """
     if isinstance(poll, KieError):
         return {"status": "error", **poll.to_event()}
+    if isinstance(poll, Job):
+        return {"status": "success", "job": asdict(poll)}
     return {"status": "success", "credits": poll}
 
 
 def read_event(event: dict[str, Any] | None) -> float:
     """
-    Read the event that resumes the sensor.
+    Read the event that resumes a sensor of the balance.
 
     :param event: The payload of :class:`KieCreditsTrigger`.
     :return: The balance.
@@ -32,6 +38,48 @@ def read_event(event: dict[str, Any] | None) -> float:
     match event:
         case {"status": "success", "credits": float() | int() as balance}:
             return float(balance)
-        case {"status": "error", "error": str(name), "message": str(message), "code": code}:
-            raise error_from_event(name, message, code)
+    _raise_error_in(event)
     raise ValueError(f"Resumed with something that is no event of KieCreditsTrigger: {event!r}")
+
+
+def read_job_event(event: dict[str, Any] | None) -> Job:
+    """
+    Read the event that resumes whoever waits for a job.
+
+    :param event: The payload of :class:`KieJobTrigger`.
+    :return: The job, which has succeeded.
+    :raises KieError: What ended the waiting, of its own class again.
+    :raises ValueError: It is no event of :class:`KieJobTrigger`.
+    """
+    match event:
+        case {"status": "success", "job": {"job_id": str()} as known}:
+            # A later version of the provider may have added fields.
+            return Job(**{name: value for name, value in known.items() if name in Job.__dataclass_fields__})
+    _raise_error_in(event)
+    raise ValueError(f"Resumed with something that is no event of KieJobTrigger: {event!r}")
+
+
+def error_from_event(event: Mapping[str, Any]) -> KieError:
+    """
+    Read what :meth:`KieError.to_event` wrote, maybe in another version of the provider.
+
+    :param event: Class, message and code; :class:`KieError` stands in for a class that is unknown here, or
+        made of several.
+    :return: The error.
+    """
+    kind = getattr(errors, event["error"], None)
+    if not (isinstance(kind, type) and issubclass(kind, KieError)) or kind is KieBatchError:
+        kind = KieError
+    error = kind(event["message"])
+    error.code = event["code"]
+    if isinstance(error, KieJobError):
+        vars(error).update(
+            {name: event[name] for name in ("job_id", "credits", "transient") if name in event}
+        )
+    return error
+
+
+def _raise_error_in(event: Mapping[str, Any] | None) -> None:
+    match event:
+        case {"status": "error", "error": str(), "message": str(), "code": _} if event:
+            raise error_from_event(event)

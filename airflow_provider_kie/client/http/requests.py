@@ -63,6 +63,7 @@ def request_for(
         yield http.build_request(
             call.method,
             base_url.rstrip("/") + call.path,
+            params=call.params,
             headers={"Authorization": f"Bearer {settings.api_key}"},
             **more,
         )

@@ -19,19 +19,24 @@ from airflow_provider_kie.client.errors import (
     KieError,
     KieFeatureDisabledError,
     KieGatewayError,
+    KieInDoubtError,
     KieInsufficientCreditsError,
+    KieJobError,
+    KieJobFailedError,
+    KieJobNotFoundError,
+    KieJobTimeoutError,
+    KieNoDataError,
     KieNotFoundError,
     KieQuotaError,
     KieRateLimitError,
     KieResponseError,
     KieSourceError,
-    KieTaskFailedError,
     KieTransferError,
     KieUnavailableError,
     KieValidationError,
-    error_from_event,
     quote,
 )
+from airflow_provider_kie.triggers._events import error_from_event
 
 # Class, parent, transient, whether Airflow may retry.
 TREE = [
@@ -45,13 +50,18 @@ TREE = [
     (KieCancelledError, KieError, False, True),
     (KieNotFoundError, KieError, False, False),
     (KieFeatureDisabledError, KieError, False, False),
-    (KieTaskFailedError, KieError, False, False),
+    (KieJobNotFoundError, KieNotFoundError, False, False),
+    (KieJobError, KieError, False, True),
+    (KieJobFailedError, KieJobError, False, False),
+    (KieJobTimeoutError, KieJobError, False, True),
+    (KieInDoubtError, KieJobError, False, False),
     (KieRateLimitError, KieError, True, True),
     (KieUnavailableError, KieError, True, True),
     (KieGatewayError, KieUnavailableError, True, True),
     (KieConnectionError, KieError, True, True),
     (KieTransferError, KieError, True, True),
     (KieResponseError, KieError, False, True),
+    (KieNoDataError, KieResponseError, False, True),
 ]
 
 
@@ -90,7 +100,7 @@ def test_a_config_error_is_a_value_error() -> None:
         (403, KieAuthError),
         (404, KieNotFoundError),
         (405, KieValidationError),
-        (408, KieTaskFailedError),
+        (408, KieJobFailedError),
         (410, KieNotFoundError),
         (413, KieValidationError),
         (422, KieValidationError),
@@ -100,10 +110,10 @@ def test_a_config_error_is_a_value_error() -> None:
         (451, KieSourceError),
         (455, KieUnavailableError),
         (500, KieUnavailableError),
-        (501, KieTaskFailedError),
+        (501, KieJobFailedError),
         (505, KieFeatureDisabledError),
         (524, KieUnavailableError),
-        (531, KieTaskFailedError),
+        (531, KieJobFailedError),
         (550, KieUnavailableError),
         (503, KieUnavailableError),
         (599, KieUnavailableError),
@@ -197,14 +207,27 @@ def test_an_error_can_say_something_else_and_stay_what_it_is() -> None:
 def test_an_event_keeps_class_message_and_code_of_an_error(error: KieError) -> None:
     event = error.to_event()
     assert json.loads(json.dumps(event)) == event
-    again = error_from_event(event["error"], event["message"], event["code"])
+    again = error_from_event(event)
     assert (type(again), str(again), again.code) == (type(error), str(error), error.code)
 
 
 def test_an_error_made_of_several_crosses_an_event_as_its_message() -> None:
     event = KieBatchError([("a.png", KieNotFoundError("gone"))], 2).to_event()
-    error = error_from_event(event["error"], event["message"], event["code"])
+    error = error_from_event(event)
     assert (type(error), str(error)) == (KieError, event["message"])
+
+
+@pytest.mark.parametrize("kind", [KieJobFailedError, KieJobTimeoutError, KieInDoubtError])
+def test_an_event_keeps_the_job_its_price_and_whether_its_reason_may_pass(kind: type[KieJobError]) -> None:
+    error = kind("it broke", job_id="0123", credits=4.5, code=500, transient=True)
+    again = error_from_event(json.loads(json.dumps(error.to_event())))
+    assert isinstance(again, KieJobError)
+    assert (again.job_id, again.credits, again.transient, again.airflow_may_retry) == (
+        "0123",
+        4.5,
+        True,
+        True,
+    )
 
 
 def test_the_form_of_an_event_stays() -> None:
@@ -214,7 +237,7 @@ def test_the_form_of_an_event_stays() -> None:
 
 @pytest.mark.parametrize("name", ["KieGoneError", "re", "quote", "Self", ""])
 def test_an_event_of_a_class_that_is_not_known_is_still_an_error(name: str) -> None:
-    error = error_from_event(name, "it broke", 499)
+    error = error_from_event({"error": name, "message": "it broke", "code": 499})
     assert (type(error), str(error), error.code) == (KieError, "it broke", 499)
 
 

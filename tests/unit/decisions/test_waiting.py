@@ -26,6 +26,7 @@ class Failure:
     said_by_kie: bool = False
     transient: bool = False
     lookup_failed: bool = False
+    unknown_job: bool = False
 
     def __str__(self) -> str:
         return "it broke"

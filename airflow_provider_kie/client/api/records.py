@@ -1,0 +1,211 @@
+"""A job's record, in every family's words, read into one shape."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import pendulum
+
+from airflow_provider_kie.client.api.families import FAMILIES, MARKET
+from airflow_provider_kie.client.errors import KieJobFailedError, KieResponseError, quote
+from airflow_provider_kie.client.urls import is_http_url
+
+State = Literal["waiting", "running", "success", "failed"]
+
+_STATES: Mapping[str, State] = {
+    **dict.fromkeys(("waiting", "wait", "queuing", "queueing", "pending"), "waiting"),
+    **dict.fromkeys(("generating", "text_success", "first_success", "0"), "running"),
+    **dict.fromkeys(("success", "1"), "success"),
+    **dict.fromkeys(("fail", "failed", "2", "3"), "failed"),
+}
+# The media may be there, and only their announcement has failed.
+_UNANNOUNCED = "callback_exception"
+_BLAMES_THE_INPUT = re.compile(
+    r"sensitive|nsfw|unsafe|moderat|policy|prohibit|violat|copyright|flagged|blocked|not allowed"
+    r"|invalid|required|must be|unsupported|not support|not within the range",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    A paid generation, as its record describes it.
+
+    :param job_id: kie.ai's ``taskId``.
+    :param api: Family of models.
+    :param model: Model; None where neither record nor caller names one.
+    :param state: ``waiting``, ``running``, ``success`` or ``failed``, whatever the family calls it.
+    :param urls: The result's files, in order.
+    :param output: The result as kie.ai words it: text, lyrics, masks, ``resultObject``.
+    :param credits: What kie.ai says it consumes; while the job runs, what is held. None if it does not say.
+    :param seconds: How long it took; None while it runs.
+    :param created_at: Time of the submission, ISO 8601 in UTC.
+    :param completed_at: Time of its end, ISO 8601 in UTC.
+    :param code: kie.ai's code for a failure.
+    :param reason: kie.ai's words for a failure.
+    """
+
+    job_id: str
+    api: str = MARKET
+    model: str | None = None
+    state: State = "waiting"
+    urls: list[str] = field(default_factory=list)
+    output: Any = None
+    credits: float | None = None
+    seconds: float | None = None
+    created_at: str | None = None
+    completed_at: str | None = None
+    code: int | None = None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the JSON-safe dict that the operator returns."""
+        given = asdict(self)
+        del given["code"], given["reason"]
+        return given
+
+    def to_error(self) -> KieJobFailedError:
+        """
+        Give the error that a failed job stands for.
+
+        :return: Transient unless the job's own input is to blame.
+        """
+        code = self.code or 0
+        own_fault = 400 <= code < 500 and code not in (408, 429)
+        said = self.reason or "no reason given"
+        return KieJobFailedError(
+            f"Job {self.job_id} of {self.model or self.api} failed: {said}"
+            f"{f' (code {self.code})' if self.code else ''}.",
+            code=self.code,
+            transient=not own_fault and not _BLAMES_THE_INPUT.search(said),
+            said_by_kie=True,
+            job_id=self.job_id,
+            credits=self.credits,
+        )
+
+
+def parse_record(job_id: str, api: str, data: Any) -> Job:
+    """
+    Read a record.
+
+    :param job_id: The job that was asked for.
+    :param api: Its family.
+    :param data: The answer's ``data``.
+    :return: The job.
+    :raises KieResponseError: It is no record of this job, or promises a result that is not there.
+    """
+    if not isinstance(data, Mapping):
+        raise KieResponseError(f"the record of job {job_id} is no object but {type(data).__name__}")
+    if data.get("taskId") not in (None, "", job_id):
+        raise KieResponseError(f"asked for the record of job {job_id}, got that of another")
+    family = FAMILIES[api]
+    word = str(data.get(family.state, "")).lower()
+    output = _loaded(data.get(family.result))
+    found = [url for path in family.urls for url in _pick(output, path)]
+    state = _state_of(word, bool(output) and all(found))
+    if state == "success" and not output:
+        raise KieResponseError(f"job {job_id} has succeeded, but its record has no {family.result}")
+    created, completed = data.get("createTime"), data.get("completeTime")
+    over = state in ("success", "failed")
+    return Job(
+        job_id=job_id,
+        api=api,
+        model=data["model"] if isinstance(data.get("model"), str) else None,
+        state=state,
+        urls=_checked_urls(job_id, found) if state == "success" else [],
+        output=output if state == "success" else None,
+        credits=_number(data.get("creditsConsumed")),
+        seconds=_seconds(data.get("costTime"), created, completed) if over else None,
+        created_at=_moment(created),
+        completed_at=_moment(completed) if over else None,
+        **(_failure(data, word) if state == "failed" else {}),
+    )
+
+
+def _state_of(word: str, is_complete: bool) -> State:
+    if word == _UNANNOUNCED:
+        return "success" if is_complete else "running"
+    if word.endswith(("_failed", "_error")):
+        return "failed"
+    # A word that nobody knows yet is no reason to give up what is paid for.
+    return _STATES.get(word, "running")
+
+
+def _loaded(value: Any) -> Any:
+    """Read a field that may be JSON in text."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value
+
+
+def _pick(value: Any, path: str) -> Iterator[Any]:
+    """Give the values at a path such as ``sunoData[].audioUrl``; None for an entry that lacks it."""
+    name, _, rest = path.partition(".")
+    found = value.get(name.removesuffix("[]")) if isinstance(value, Mapping) else None
+    if name.endswith("[]"):
+        entries = _loaded(found)
+        entries = entries if isinstance(entries, list) else []
+    else:
+        entries = [] if found is None and not rest else [found]
+    for entry in entries:
+        if rest:
+            yield from list(_pick(entry, rest)) or [None]
+        else:
+            yield entry
+
+
+def _checked_urls(job_id: str, found: list[Any]) -> list[str]:
+    urls = [url for url in found if url]
+    if not all(isinstance(url, str) and is_http_url(url) for url in urls):
+        raise KieResponseError(f"the result of job {job_id} has a URL that is none")
+    return urls
+
+
+def _failure(data: Mapping[str, Any], word: str) -> dict[str, Any]:
+    code, said = (
+        next((data[name] for name in names if data.get(name) not in (None, "")), None)
+        for names in (("failCode", "errorCode"), ("failMsg", "errorMessage", "msg"))
+    )
+    number = _number(code)
+    # Suno's reason is the state; a code can be a word as well.
+    words = [str(part) for part in (said, code if number is None else None) if part]
+    if not word.isdigit() and word not in _STATES:
+        words.append(word.upper())
+    return {
+        "code": None if number is None else int(number),
+        "reason": quote(", ".join(words)) if words else None,
+    }
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if abs(number) < 1e15 else None
+
+
+def _seconds(cost: Any, created: Any, completed: Any) -> float | None:
+    """How long it took: recorded in seconds, documented in milliseconds, so the two times decide."""
+    seconds, begin, end = _number(cost), _number(created), _number(completed)
+    span = (end - begin) / 1000 if begin and end and end >= begin else None
+    if seconds is None or seconds <= 0:
+        return span
+    return seconds / 1000 if span is not None and seconds > 10 * span + 60 else seconds
+
+
+def _moment(milliseconds: Any) -> str | None:
+    number = _number(milliseconds)
+    if number is None or not 1e11 < number < 1e14:
+        return None
+    return pendulum.from_timestamp(number / 1000).to_iso8601_string()
