@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
 
-from .jobs import INPUT, submit, submitted
+from tests.unit.simulator.jobs import INPUT, submit, submitted
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_kie.simulator import KieSimulator, SimulatedJob
 
-from .jobs import INPUT, record, submit, submitted
+from tests.unit.simulator.jobs import INPUT, record, submit, submitted
 
 
 def test_a_creation_is_answered_with_the_id_and_stands_in_the_ledger(
