@@ -4,135 +4,232 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-from airflow_provider_kie.simulator.jobs import Model, SimulatedJob
+from airflow_provider_kie.simulator.jobs import SimulatedJob
+from airflow_provider_kie.simulator.records import Family, Fields, body_of, milliseconds
 
 PNG = ("image.png", b"\x89PNG\r\n\x1a\n a simulated image")
-Fields = dict[str, Any]
+MP3 = ("song.mp3", b"ID3 a simulated song")
+MP4 = ("video.mp4", b"\0\0\0\x18ftypmp42 a simulated video")
+WAV = ("song.wav", b"RIFF\0\0\0\0WAVE a simulated song")
 
 
-@dataclass(frozen=True)
-class Family:
-    """Where a family's jobs are submitted and looked up, and how their record is worded."""
-
-    submit: str
-    """The path, below ``/api/v1/``, like the next one."""
-    record: str
-    key: str
-    """The record's field with the state."""
-    running: tuple[str | int, ...]
-    """The words for a job under way, each for an equal part of its time."""
-    success: str | int
-    failed: str | int
-    result: Callable[[SimulatedJob, Model], Fields]
-    """What only a job that has succeeded has; the keys are there before, too, with ``unset``."""
-    unset: Any = None
-    param: str | None = None
-    """The record's field with the submitted body, as JSON text."""
-    error: tuple[str, str] = ("errorCode", "errorMessage")
-    no_error: tuple[Any, Any] = (None, None)
-    error_type: type = int
-    data: Callable[[SimulatedJob], Fields] = lambda _: {}
-    """What else the record has."""
-    files: tuple[tuple[str, bytes], ...] = (PNG,)
-    """What a model generates by default."""
-
-
-def milliseconds(moment: float | None) -> int | None:
-    """
-    Write a moment as kie.ai's records do.
-
-    :param moment: seconds since the epoch, or None.
-    :return: milliseconds since the epoch, or None.
-    """
-    return None if moment is None else round(moment * 1000)
-
-
-def body_of(job: SimulatedJob) -> Fields:
-    """
-    Give a job's body as it was submitted.
-
-    :param job: the job.
-    :return: the body, without what was not sent.
-    """
-    model = {} if job.model is None else {"model": job.model}
-    callback = {} if job.callback_url is None else {"callBackUrl": job.callback_url}
-    return model | callback | ({"input": job.input} if job.api == "market" else dict(job.input))
-
-
-def record_of(family: Family, job: SimulatedJob, model: Model) -> Fields:
-    """
-    Describe a job as its family's record does.
-
-    :param family: its family.
-    :param job: the job.
-    :param model: what was said of its result.
-    :return: the ``data`` of the answer.
-    """
-    result = family.result(job, model)
-    if job.state != "success":
-        result = dict.fromkeys(result, family.unset)
-    error = family.no_error
-    if job.fail_code is not None:
-        error = (family.error_type(job.fail_code), job.fail_msg)
-    return {
-        "taskId": job.job_id,
-        **({family.param: json.dumps(body_of(job))} if family.param else {}),
-        family.key: word_of(family, job, model),
-        **result,
-        **dict(zip(family.error, error, strict=True)),
-        "createTime": milliseconds(job.submitted_at),
-        "completeTime": milliseconds(job.completed_at),
-        **family.data(job),
-    }
-
-
-def word_of(family: Family, job: SimulatedJob, model: Model) -> str | int:
-    """
-    Give the family's word for a job's state.
-
-    :param family: the job's family.
-    :param job: the job.
-    :param model: what was said of its end.
-    :return: such as ``success``, ``SUCCESS`` or 1.
-    """
-    if job.completed_at is None:
-        return family.running[int(job.progress * len(family.running))]
-    if model.word is not None:
-        return model.word
-    return family.failed if job.state == "failed" else family.success
-
-
-def _market_result(job: SimulatedJob, model: Model) -> Fields:
+def _market_result(job: SimulatedJob, output: Mapping[str, Any]) -> Fields:
     urls = {"resultUrls": list(job.urls)} if job.urls else {}
-    return {"resultJson": json.dumps({**urls, **model.output})}
+    return {"resultJson": json.dumps(urls | dict(output))}
 
 
 def _market_data(job: SimulatedJob) -> Fields:
-    ended = job.completed_at is not None
+    seconds = None if job.completed_at is None else round(job.completed_at - job.submitted_at)
     return {
         "model": job.model,
-        "costTime": round(job.completed_at - job.submitted_at) if job.completed_at is not None else None,
+        "costTime": seconds,
         "updateTime": milliseconds(job.completed_at or job.submitted_at),
-        "creditsConsumed": float(job.charged if ended else job.held),
+        # invented: that a failed job's is 0.
+        "creditsConsumed": job.held if job.completed_at is None else job.charged,
     }
 
 
+def _named(*names: str) -> Callable[[SimulatedJob, Mapping[str, Any]], Fields]:
+    """Give each generated file a field of its own, in order; null for one that is missing."""
+
+    def result(job: SimulatedJob, output: Mapping[str, Any]) -> Fields:
+        urls = (*job.urls, *[None] * len(names))
+        return {"taskId": job.job_id, **dict(zip(names, urls, strict=False)), **output}
+
+    return result
+
+
+def _listed(*names: str) -> Callable[[SimulatedJob, Mapping[str, Any]], Fields]:
+    """Give all generated files one field, under each of these names."""
+
+    def result(job: SimulatedJob, output: Mapping[str, Any]) -> Fields:
+        return {"taskId": job.job_id, **{name: list(job.urls) for name in names}, **output}
+
+    return result
+
+
+def _songs(job: SimulatedJob, output: Mapping[str, Any]) -> Fields:
+    # invented: their ids, title and length.
+    known = {"modelName": job.model, "title": "", "duration": 1.5}
+    songs = [{"id": f"{job.job_id}-{i}", "audioUrl": url, **known} for i, url in enumerate(job.urls)]
+    return {"taskId": job.job_id, "sunoData": songs, **output}
+
+
+def _lyrics(job: SimulatedJob, output: Mapping[str, Any]) -> Fields:
+    text = {"text": "[Verse]\nA simulated song", "title": "", "status": "complete", "errorMessage": ""}
+    return {"taskId": job.job_id, "data": [text | dict(output)]}
+
+
+def _midi(_: SimulatedJob, output: Mapping[str, Any]) -> Fields:
+    notes = [{"pitch": 60, "start": 0.0, "end": 0.5, "velocity": 1}]
+    return {"state": "complete", "instruments": [{"name": "Piano", "notes": notes}], **output}
+
+
+def _video_info(job: SimulatedJob, output: Mapping[str, Any]) -> Fields:
+    # invented: the id.
+    return {"videoId": job.job_id, **_named("videoUrl", "imageUrl")(job, output)}
+
+
+_MARKET = Family(
+    submit="jobs/createTask",
+    record="jobs/recordInfo",
+    key="state",
+    running=("waiting", "queuing", "generating"),
+    success="success",
+    failed="fail",
+    result=_market_result,
+    field=None,
+    param="param",
+    error=("failCode", "failMsg"),
+    error_type=str,
+    data=_market_data,
+    files=(PNG,),
+)
+# invented: its times; the documents have only a `generateTime`, as text.
+_RUNWAY = Family(
+    submit="runway/generate",
+    record="runway/record-detail",
+    key="state",
+    running=("wait", "queueing", "generating"),
+    success="success",
+    failed="fail",
+    result=_video_info,
+    field="videoInfo",
+    callback="data.task_id",
+    error=("failCode", "failMsg"),
+    no_error=("", ""),
+    data=lambda job: {"parentTaskId": "", "generateParam": body_of(job), "expireFlag": 0},
+    files=(MP4, PNG),
+)
+_ALEPH = Family(
+    submit="aleph/generate",
+    record="aleph/record-info",
+    key="successFlag",
+    running=(0,),
+    success=1,
+    failed=3,
+    result=_named("resultVideoUrl", "resultImageUrl"),
+    param="paramJson",
+    callback="taskId",
+    no_error=(0, ""),
+    files=(MP4, PNG),
+)
+_VEO = Family(
+    submit="veo/generate",
+    record="veo/record-info",
+    key="successFlag",
+    running=(0,),
+    success=1,
+    failed=3,
+    result=_listed("resultUrls", "originUrls"),
+    param="paramJson",
+    no_error=(None, ""),
+    files=(MP4,),
+)
+_SUNO = Family(
+    submit="generate",
+    record="generate/record-info",
+    key="status",
+    running=("PENDING", "TEXT_SUCCESS", "FIRST_SUCCESS"),
+    success="SUCCESS",
+    failed="GENERATE_AUDIO_FAILED",
+    result=_songs,
+    param="param",
+    callback="data.task_id",
+    files=(MP3,),
+)
+_WAV = Family(
+    submit="wav/generate",
+    record="wav/record-info",
+    key="successFlag",
+    running=("PENDING",),
+    success="SUCCESS",
+    failed="GENERATE_WAV_FAILED",
+    result=_named("audioWavUrl"),
+    callback="data.task_id",
+    data=lambda job: {"callbackUrl": job.callback_url, "musicIndex": 0},
+    files=(WAV,),
+)
+_MIDI = Family(
+    submit="midi/generate",
+    record="midi/record-info",
+    key="successFlag",
+    running=(0,),
+    success=1,
+    failed=3,
+    result=_midi,
+    field="midiData",
+    callback="task_id",
+)
+
 FAMILIES: Mapping[str, Family] = {
-    "market": Family(
-        "jobs/createTask",
-        "jobs/recordInfo",
-        "state",
-        ("waiting", "queuing", "generating"),
-        "success",
-        "fail",
-        _market_result,
-        unset="",
-        param="param",
-        error=("failCode", "failMsg"),
-        error_type=str,
-        data=_market_data,
+    "market": _MARKET,
+    "runway": _RUNWAY,
+    "runway-extend": replace(_RUNWAY, submit="runway/extend"),
+    "aleph": _ALEPH,
+    "suno": _SUNO,
+    "suno-extend": replace(_SUNO, submit="generate/extend"),
+    "suno-upload-cover": replace(_SUNO, submit="generate/upload-cover"),
+    "suno-upload-extend": replace(_SUNO, submit="generate/upload-extend"),
+    "suno-add-instrumental": replace(_SUNO, submit="generate/add-instrumental"),
+    "suno-add-vocals": replace(_SUNO, submit="generate/add-vocals"),
+    "suno-lyrics": replace(
+        _SUNO,
+        submit="lyrics",
+        record="lyrics/record-info",
+        running=("PENDING",),
+        failed="GENERATE_LYRICS_FAILED",
+        result=_lyrics,
+        files=(),
+    ),
+    "suno-wav": _WAV,
+    "suno-mp4": replace(
+        _WAV,
+        submit="mp4/generate",
+        record="mp4/record-info",
+        failed="GENERATE_MP4_FAILED",
+        result=_named("videoUrl"),
+        files=(MP4,),
+    ),
+    "suno-vocal-removal": replace(
+        _WAV,
+        submit="vocal-removal/generate",
+        record="vocal-removal/record-info",
+        failed="GENERATE_AUDIO_FAILED",
+        result=_named("vocalUrl", "instrumentalUrl", "drumsUrl", "bassUrl"),
+        files=(("vocals.mp3", MP3[1]), ("instrumental.mp3", MP3[1])),
+    ),
+    "suno-midi": _MIDI,
+    "suno-cover": replace(
+        _MIDI,
+        submit="suno/cover/generate",
+        record="suno/cover/record-info",
+        result=_listed("images"),
+        field="response",
+        callback="data.taskId",
+        files=(PNG,),
+    ),
+    "veo": _VEO,
+    "veo-extend": replace(_VEO, submit="veo/extend"),
+    "4o-image": replace(
+        _VEO,
+        submit="gpt4o-image/generate",
+        record="gpt4o-image/record-info",
+        key="status",
+        running=("GENERATING",),
+        success="SUCCESS",
+        failed="GENERATE_FAILED",
+        result=_listed("resultUrls"),
+        files=(PNG,),
+    ),
+    "flux-kontext": replace(
+        _VEO,
+        submit="flux/kontext/generate",
+        record="flux/kontext/record-info",
+        result=_named("resultImageUrl"),
+        files=(PNG,),
     ),
 }

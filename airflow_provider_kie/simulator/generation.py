@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from airflow_provider_kie.simulator.answers import api_error, api_success
 from airflow_provider_kie.simulator.bodies import read_json
-from airflow_provider_kie.simulator.families import FAMILIES, record_of
+from airflow_provider_kie.simulator.families import FAMILIES
 from airflow_provider_kie.simulator.jobs import CreationRefused, Model, SimulatedJob, new_job_id
+from airflow_provider_kie.simulator.records import record_of
 from airflow_provider_kie.simulator.state import State
 
 PREFIX = "/api/v1/"
@@ -91,6 +92,9 @@ def read_body(api: str, body: Mapping[str, Any]) -> tuple[str | None, dict[str, 
     ):
         if value is not None and type(value) is not kind:
             raise CreationRefused(500, wrong_type(key))
+    # invented: the code and the words.
+    if api.startswith("suno") and not callback_url:
+        raise CreationRefused(422, "Please enter callBackUrl.")
     if not given:
         raise CreationRefused(500, "prompt is required")
     return name, given, callback_url

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
-
 from tests.unit.simulator.jobs import INPUT, submit, submitted
 
 

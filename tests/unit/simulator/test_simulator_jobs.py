@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator, SimulatedJob
-
 from tests.unit.simulator.jobs import INPUT, record, submit, submitted
 
 
