@@ -61,12 +61,12 @@ def control_app(state: State) -> FastAPI:
 
     @app.get(CONTROL + "credits")
     async def credits() -> Response:
-        return JSONResponse({"credits": state.credits})
+        return JSONResponse({"credits": state.ledger.credits})
 
     @app.put(CONTROL + "credits")
     async def set_credits(credits: Annotated[float, Body(embed=True)]) -> Response:
-        state.credits = checked_balance(credits)
-        return JSONResponse({"credits": state.credits})
+        state.ledger.credits = checked_balance(credits)
+        return JSONResponse({"credits": state.ledger.credits})
 
     @app.post(CONTROL + "faults")
     async def fail_next(call: str, fault: Fault, times: int = 1) -> Response:
