@@ -35,6 +35,20 @@ class TaskStateStore:
         """Number of this try; a retry and a clear raise it, rescheduling does not."""
         return getattr(self._ti, "try_number", 1)
 
+    @property
+    def max_tries(self) -> int:
+        """How far the tries may go; a clear sets it anew, a retry leaves it alone."""
+        return getattr(self._ti, "max_tries", 0)
+
+    def is_first_try(self, retries: int | None) -> bool:
+        """
+        Find out whether this is the first try since the task was last cleared.
+
+        :param retries: How often Airflow retries the task.
+        :return: True outside a task run, too.
+        """
+        return self._ti is None or self.try_number <= self.first_try(retries)
+
     def first_try(self, retries: int | None) -> int:
         """
         Find the first try since the task was last cleared.
@@ -43,7 +57,7 @@ class TaskStateStore:
         :return: Its number, from 1.
         """
         # A clear sets ``max_tries`` to the number of the try and the retries; a retry leaves it alone.
-        return getattr(self._ti, "max_tries", 0) - (retries or 0) + 1
+        return self.max_tries - (retries or 0) + 1
 
     def load(self, key: str) -> Any:
         """

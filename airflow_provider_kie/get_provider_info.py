@@ -26,6 +26,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_provider_kie.operators.credits",
                     "airflow_provider_kie.operators.files",
+                    "airflow_provider_kie.operators.jobs",
                 ],
             }
         ],

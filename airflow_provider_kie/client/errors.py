@@ -210,6 +210,7 @@ class KieInDoubtError(KieJobError):
     """A job may have been accepted, and will be billed then, or may not: nobody but a person can tell."""
 
     permanent = True
+    hint = "Look for it at https://kie.ai/logs; submitting anew, as clearing the task does, may cost again."
 
 
 class KieCancelledError(KieError):

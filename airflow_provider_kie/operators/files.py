@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.log import mask_secret
 
-from airflow_provider_kie._compat import conf
 from airflow_provider_kie.links import KieLogsLink
 from airflow_provider_kie.operators._failures import fail_without_retry
+from airflow_provider_kie.operators._rendering import mask_queries
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,20 +31,9 @@ class _FileOperator(BaseOperator):
     _is_killed = False
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # The one method that Airflow calls for mapped and unmapped tasks alike. A query may be a signature,
-        # and Airflow stores rendered fields.
+        # The one method that Airflow calls for mapped and unmapped tasks alike.
         super()._do_render_template_fields(*args, **kwargs)
-        urls = getattr(self, self.url_field)
-        many = not isinstance(urls, str) and isinstance(urls, Sequence)
-        # Airflow cuts what it stores after masking it; each mask makes every line of the log slower.
-        most, shown = conf.getint("core", "max_templated_field_length", fallback=4096), 0
-        for url in urls if many else [urls]:
-            query = urlsplit(url).query if isinstance(url, str) and "://" in url else ""
-            if query:
-                mask_secret(query)
-            shown += len(str(url)) - len(query)
-            if shown > most:
-                break
+        mask_queries(getattr(self, self.url_field))
 
     def _move(self, transfer: Upload | Download) -> dict[str, Any]:
         """Move one file."""

@@ -76,10 +76,14 @@ LAYERS = [
     "sensors.credits",
     "links",
     "operators._failures",
+    "operators._rendering",
+    "operators._job_memory",
+    "operators._generation",
     "operators._finished",
     "operators._reuse",
     "operators.credits",
     "operators.files",
+    "operators.jobs",
 ]
 
 

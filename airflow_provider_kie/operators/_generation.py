@@ -1,0 +1,300 @@
+"""From an order to a job that is paid once: what an earlier try left, then at most one submission."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
+
+from airflow_provider_kie.client.api.jobs import submit_job
+from airflow_provider_kie.client.api.records import Job
+from airflow_provider_kie.client.arguments import (
+    check_choice,
+    json_object,
+    optional_seconds,
+    positive_seconds,
+)
+from airflow_provider_kie.client.errors import (
+    KieCancelledError,
+    KieError,
+    KieInDoubtError,
+    KieJobFailedError,
+    KieJobTimeoutError,
+)
+from airflow_provider_kie.decisions.jobs import GRACE_SECONDS, OnDoubt, first_step, step_after_look
+from airflow_provider_kie.hooks import _metrics
+from airflow_provider_kie.hooks._jobs import billed
+from airflow_provider_kie.operators._job_memory import JobMemory, Note
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_kie.client.call import Call
+    from airflow_provider_kie.hooks.kie import KieHook
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Order:
+    """
+    What a task asks of kie.ai, checked.
+
+    :param call: The submission.
+    :param input: The input, as JSON carries it.
+    :param api: Family of models.
+    :param model: Model.
+    :param timeout: Seconds of waiting.
+    :param poll_interval: Seconds between two looks; None for the usual schedule.
+    :param on_doubt: What to do where nobody can tell whether there is a job.
+    """
+
+    call: Call[str]
+    input: dict[str, Any]
+    api: str
+    model: str | None
+    timeout: float
+    poll_interval: float | None
+    on_doubt: OnDoubt
+
+    @property
+    def name(self) -> str:
+        """What log and metrics call it: the model, or the api where that has none."""
+        return self.model or self.api
+
+    @classmethod
+    def parse(
+        cls,
+        input: Any,
+        *,
+        model: str | None,
+        api: str,
+        callback_url: str | None,
+        timeout: Any,
+        poll_interval: Any,
+        on_doubt: str,
+    ) -> Self:
+        """
+        Read what a DAG author wrote, after templating.
+
+        :return: The order.
+        :raises ValueError: An argument is unusable.
+        """
+        return cls(
+            call=submit_job(input, model=model, api=api, callback_url=callback_url),
+            input=json_object("input", input),
+            api=api,
+            model=model,
+            timeout=positive_seconds("timeout", timeout),
+            poll_interval=optional_seconds("poll_interval", poll_interval),
+            on_doubt=check_choice("on_doubt", on_doubt, get_args(OnDoubt)),
+        )
+
+
+class Generation:
+    """
+    A task's job.
+
+    :param order: What the task asks for.
+    :param hook: Sends it.
+    :param context: The task's context.
+    :param retries: How often Airflow retries the task.
+    :param waits: Whether the task waits for the job.
+    :param is_ended: Whether the task is to end.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        hook: KieHook,
+        context: Context,
+        *,
+        retries: int | None,
+        waits: bool,
+        is_ended: Callable[[], bool],
+    ) -> None:
+        self._order = order
+        self._hook = hook
+        self._waits = waits
+        self._is_ended = is_ended
+        self._memory = JobMemory(context, retries, order.api, order.model, order.input)
+        self._cleared = False
+
+    @property
+    def age(self) -> float:
+        """Seconds since the submission."""
+        return self._memory.now.age
+
+    def begin(self) -> Job:
+        """
+        Find the job of an earlier try, or submit one.
+
+        :return: A job to wait for, or one that has succeeded.
+        :raises KieInDoubtError: Nobody can tell whether there is a job.
+        :raises KieJobFailedError: The earlier try's job has failed, for a reason that does not pass.
+        :raises KieError: There is no job, and why.
+        """
+        if self._memory.may_have_forgotten and self._order.on_doubt == "fail":
+            self._doubt("Airflow before 3.3 cannot remember whether an earlier try has submitted a job.")
+        note = self._memory.load()
+        if note is None:
+            return self._submit()
+        self._cleared = self._memory.was_cleared_since(note)
+        changes = note.differences(self._memory.asked)
+        step = first_step(
+            note.stage,
+            cleared=self._cleared,
+            differs=bool(changes),
+            may_pass=note.may_pass,
+            on_doubt=self._order.on_doubt,
+        )
+        if step == "doubt":
+            moment = note.sent_at or "an unknown time"
+            self._doubt(f"An earlier try was sending a job at {moment}, and its id was never stored.")
+        if step == "submit":
+            if note.stage == "submitted":
+                log.warning("Job %s of an earlier try may still run, and will be billed too", note.job_id)
+            return self._submit()
+        if changes:
+            log.warning(
+                "This is still job %s, which an earlier try submitted; changed since then: %s",
+                note.job_id,
+                ", ".join(changes),
+            )
+        return self._take_over(note)
+
+    def wait(self, job: Job) -> Job:
+        """
+        Wait for a job on this worker.
+
+        :param job: The job.
+        :return: The same, which has succeeded.
+        :raises KieError: As :meth:`~airflow_provider_kie.hooks.kie.KieHook.wait_for_job`.
+        """
+        with self._noting_failure():
+            done = self._hook.wait_for_job(
+                job,
+                timeout=self._order.timeout,
+                poll_interval=self._order.poll_interval,
+                age=self.age,
+                on_wait=partial(self._check_running, job),
+            )
+        return self._keep(done)
+
+    def finish(self, job: Job, record: Job | KieError) -> Job:
+        """
+        End the waiting with the last look at a job.
+
+        :param job: The job.
+        :param record: Its record, or what ended the waiting.
+        :return: The job, which has succeeded.
+        :raises KieError: It has not.
+        """
+        with self._noting_failure():
+            done = self._hook.finish(job, record)
+        return self._keep(done)
+
+    def fail(self, error: KieJobFailedError) -> NoReturn:
+        """
+        End with a job that has failed while nobody was there.
+
+        :param error: What the trigger says of it.
+        :raises KieJobFailedError: This one.
+        """
+        _metrics.report_job("failed", self._order.name, self._hook.kie_conn_id)
+        self._memory.save_failure(error)
+        raise error
+
+    def give_up(self, trouble: Exception) -> NoReturn:
+        """
+        End without knowing what becomes of the job.
+
+        :param trouble: What befell the trigger.
+        :raises KieJobTimeoutError: It says so, and which job it is.
+        """
+        try:
+            note = self._memory.load()
+        except KieError:
+            note = None
+        job_id = note.job_id if note else None
+        which = f"job {job_id}" if job_id else "the job whose id stands further up in the log"
+        raise KieJobTimeoutError(
+            f"The waiting broke off ({type(trouble).__name__}: {trouble}). Nothing was cancelled: {which} is "
+            "still running, as far as is known, and will be billed.",
+            job_id=job_id,
+        ) from trouble
+
+    def _take_over(self, note: Note) -> Job:
+        """Go on with the job of an earlier try."""
+        job = Job(note.job_id or "", note.api, note.model, created_at=note.sent_at or None)
+        self._memory.adopt(note)
+        if note.stage == "failed":
+            raise KieJobFailedError(note.reason, job_id=note.job_id)
+        if note.result is not None:
+            log.info("Job %s of an earlier try has succeeded; nothing is paid again", note.job_id)
+            return Job(**note.result)
+        if not self._waits and not self._cleared:
+            return job
+        try:
+            record = self._hook.get_job(job.job_id, api=job.api, max_retries=0)
+        except KieError as error:
+            if self._cleared and error.unknown_job and note.age > GRACE_SECONDS:
+                # A person wants it done, and what is gone cannot be waited for.
+                return self._submit()
+            log.warning("Job %s of an earlier try cannot be looked at now: %s", job.job_id, error)
+            return job
+        return self._go_on(job, record, delivered=note.delivered)
+
+    def _go_on(self, job: Job, record: Job, *, delivered: bool) -> Job:
+        """Do what follows from the record of an earlier try's job."""
+        may_pass = record.state == "failed" and record.to_error().airflow_may_retry
+        step = step_after_look(record, cleared=self._cleared, may_pass=may_pass, delivered=delivered)
+        log.info("Job %s of an earlier try: %s", job.job_id, record.state)
+        if step == "submit":
+            return self._submit()
+        return job if step == "wait" else self.finish(job, record)
+
+    def _submit(self) -> Job:
+        """Submit a job; what may be paid is written down before it is sent."""
+        order, memory = self._order, self._memory
+        self._check_running()
+        log.info("Submitting a job to %s, with %s", order.name, ", ".join(order.input) or "no input")
+        with self._hook.get_conn() as client:
+            memory.save_sending()
+            try:
+                job_id = self._hook.send_submission(client, order.call, order.name)
+            except KieInDoubtError as error:
+                # Where doubt is to end in another submission, Airflow's retry makes it.
+                error.transient = order.on_doubt == "submit"
+                error.saying(f"{error.args[0]} It was sent at {memory.now.sent_at}.")
+                raise
+            except KieError:
+                memory.forget()
+                raise
+            log.info("Submitted job %s", job_id)
+            memory.save_job(job_id, delivered=not self._waits)
+        return Job(job_id, order.api, order.model, created_at=memory.now.sent_at)
+
+    def _doubt(self, what: str) -> NoReturn:
+        _metrics.report_job("in_doubt", self._order.name, self._hook.kie_conn_id)
+        raise KieInDoubtError(what)
+
+    def _keep(self, done: Job) -> Job:
+        self._memory.save_success(done.job_id, done.to_dict())
+        return done
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except KieJobFailedError as error:
+            self._memory.save_failure(error)
+            raise
+
+    def _check_running(self, job: Job | None = None) -> None:
+        if self._is_ended():
+            fate = f"Nothing was cancelled: {billed(job)}" if job else "Nothing was sent."
+            raise KieCancelledError(f"The task was ended from outside. {fate}")

@@ -1,0 +1,41 @@
+"""What rendered fields must not show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_kie._compat import conf
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+def mask_queries(rendered: Any) -> None:
+    """
+    Have Airflow hide the queries of URLs: one may be a signature, and Airflow stores rendered fields.
+
+    :param rendered: A field: text, or lists and dicts of it.
+    """
+    # Airflow cuts what it stores after masking it; each mask makes every line of the log slower.
+    most, shown = conf.getint("core", "max_templated_field_length", fallback=4096), 0
+    for text in _texts_in(rendered):
+        query = text.partition("?")[2].partition("#")[0] if _URL.match(text) else ""
+        if query:
+            mask_secret(query)
+        shown += len(text) - len(query)
+        if shown > most:
+            break
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts_in(one)
+    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        for one in value:
+            yield from _texts_in(one)

@@ -1,0 +1,197 @@
+"""Paid generation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_kie._compat import TaskDeferralError, TaskDeferralTimeout, conf
+from airflow_provider_kie.decisions.jobs import OnDoubt
+from airflow_provider_kie.links import KieLogsLink
+from airflow_provider_kie.operators._failures import fail_without_retry
+from airflow_provider_kie.operators._rendering import mask_queries
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_kie.client.api.records import Job
+    from airflow_provider_kie.operators._generation import Generation, Order
+
+# How long after its deadline a trigger has to say so, before Airflow does.
+TRIGGER_SECONDS = 120.0
+
+
+class KieGenerateOperator(BaseOperator):
+    """
+    Generate images, video, music, ...: submit a job, wait for it, give its result. Costs credits, once.
+
+    From Airflow 3.3 on, the task writes down that it is about to submit, then the job's id, then its end. A
+    retry goes on with the job that is there. Where kie.ai's answer was lost nobody can tell whether there is
+    one: the task fails without a retry, and says where to look. A person who clears the task asks for another
+    job, unless the first one still runs or its result was never delivered. Before Airflow 3.3 nothing can be
+    written down: only the first try since a clear submits, a later one fails as in doubt.
+
+    A timeout, a kill or a broken trigger cancels nothing, because kie.ai cannot cancel: the job goes on and
+    is billed.
+
+    :param input: For Market the model's input, for the other families the body that their page shows. No
+        value changes its type: kie.ai takes "5" and 5 for different things. (templated)
+    :param model: Model; a must for Market. (templated)
+    :param api: Family of models: ``market``, ``veo``, ``suno``, ... (templated)
+    :param deferrable: Wait in the triggerer, without a worker; by default as
+        ``[operators] default_deferrable`` says.
+    :param wait_for_completion: False returns right after the submission, for a ``KieJobSensor`` to wait.
+    :param poll_interval: Seconds between two looks at the job, or a ``timedelta``; by default the first one
+        after half of the usual duration, the next ones after a tenth of the time so far. (templated)
+    :param timeout: Seconds of waiting, or a ``timedelta``; each try has as many. (templated)
+    :param on_doubt: What a retry does if the job may have been submitted, or may not: ``fail``; or
+        ``submit``, which may pay twice. (templated)
+    :param callback_url: Where kie.ai announces the job's end; an https URL. (templated)
+    :param kie_conn_id: Airflow connection. (templated)
+    :return: ``{job_id, api, model, state, urls, output, credits, seconds, created_at, completed_at}``:
+        ``urls`` are the result's files in order, ``output`` is all of kie.ai's result, times are ISO 8601 in
+        UTC.
+    :raises ValueError: An argument is unusable; nothing was sent.
+    :raises AirflowFailException: No retry can help: kie.ai refused the job, it is in doubt, or it failed for
+        a reason that does not pass.
+    :raises KieJobFailedError: The job failed for a reason that may pass; a retry submits another one.
+    :raises KieJobTimeoutError: The job still runs, and will be billed; a retry goes on waiting for it.
+    :raises KieError: There is no job, but a retry may have one; or waiting does not mend what went wrong.
+
+    kie.ai page: https://docs.kie.ai/market/quickstart
+    """
+
+    template_fields: Sequence[str] = (
+        "input",
+        "model",
+        "api",
+        "poll_interval",
+        "timeout",
+        "on_doubt",
+        "callback_url",
+        "kie_conn_id",
+    )
+    template_fields_renderers = {"input": "json"}
+    operator_extra_links = (KieLogsLink(),)
+    ui_color = "#f3e6f2"
+
+    _is_killed = False
+
+    def __init__(
+        self,
+        *,
+        input: dict[str, Any],
+        model: str | None = None,
+        api: str = "market",
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        wait_for_completion: bool = True,
+        poll_interval: float | timedelta | str | None = None,
+        timeout: float | timedelta | str = 3600,
+        on_doubt: OnDoubt = "fail",
+        callback_url: str | None = None,
+        kie_conn_id: str = "kie_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.input = input
+        self.model = model
+        self.api = api
+        self.deferrable = deferrable
+        self.wait_for_completion = wait_for_completion
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.on_doubt = on_doubt
+        self.callback_url = callback_url
+        self.kie_conn_id = kie_conn_id
+
+    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
+        # The one method that Airflow calls for mapped and unmapped tasks alike.
+        super()._do_render_template_fields(*args, **kwargs)
+        mask_queries([self.input, self.callback_url])
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Submit a job, unless an earlier try has, and wait for it."""
+        order = self._order()
+        with fail_without_retry():
+            generation = self._generation(order, context)
+            job = generation.begin()
+            if job.state != "success" and self.wait_for_completion:
+                if self.deferrable:
+                    self._defer(order, job, generation.age)
+                job = generation.wait(job)
+        return job.to_dict()
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Resume after the trigger's event."""
+        from airflow_provider_kie.client.api.records import Job
+        from airflow_provider_kie.client.errors import KieJobFailedError
+        from airflow_provider_kie.triggers.jobs import read_job_event
+
+        with fail_without_retry():
+            generation = self._generation(self._order(), context)
+            try:
+                job = read_job_event(event)
+            except KieJobFailedError as error:
+                generation.fail(error)
+            return generation.finish(Job(job.job_id, job.api, self.model), job).to_dict()
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume as the base class does; if the trigger is gone, say what that means for the job."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except (TaskDeferralTimeout, TaskDeferralError) as error:
+            with fail_without_retry():
+                self._generation(self._order(), context).give_up(error)
+
+    def on_kill(self) -> None:
+        """Stop waiting; the job goes on, because kie.ai cannot cancel it."""
+        # Airflow calls this in a signal handler, at any line: it only leaves word.
+        self._is_killed = True
+
+    def _order(self) -> Order:
+        from airflow_provider_kie.operators._generation import Order
+
+        return Order.parse(
+            self.input,
+            model=self.model,
+            api=self.api,
+            callback_url=self.callback_url,
+            timeout=self.timeout,
+            poll_interval=self.poll_interval,
+            on_doubt=self.on_doubt,
+        )
+
+    def _generation(self, order: Order, context: Context) -> Generation:
+        from airflow_provider_kie.hooks.kie import KieHook
+        from airflow_provider_kie.operators._generation import Generation
+
+        return Generation(
+            order,
+            KieHook(self.kie_conn_id),
+            context,
+            retries=self.retries,
+            waits=self.wait_for_completion,
+            is_ended=lambda: self._is_killed,
+        )
+
+    def _defer(self, order: Order, job: Job, age: float) -> NoReturn:
+        from airflow_provider_kie.triggers.jobs import KieJobTrigger
+
+        now = time.time()
+        self.defer(
+            trigger=KieJobTrigger(
+                job_id=job.job_id,
+                api=job.api,
+                model=job.model,
+                kie_conn_id=self.kie_conn_id,
+                poll_interval=order.poll_interval,
+                submitted_at=now - age,
+                deadline=now + order.timeout,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=order.timeout + TRIGGER_SECONDS),
+        )
