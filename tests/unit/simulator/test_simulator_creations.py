@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -143,3 +144,14 @@ def test_a_late_answer_is_that_of_a_job_that_runs_already(kie: KieSimulator, web
             f"{kie.api_url}/api/v1/jobs/createTask", json={"model": "a/model", "input": INPUT}, timeout=0.2
         )
     assert len(kie.jobs) == 1
+
+
+def test_creations_from_many_threads_are_each_paid_once(kie: KieSimulator, web: httpx.Client) -> None:
+    kie.creation_limit = None
+    kie.add_model("a/model", seconds=0.05, credits=3, hold=4)
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: submit(kie, web)["code"], range(64)))
+    kie.finish_jobs()
+    assert len({job.job_id for job in kie.jobs}) == len(kie.jobs) == codes.count(200)
+    assert codes.count(200) + codes.count(402) == 64
+    assert kie.credits == 100 - 3 * len(kie.jobs)
