@@ -16,13 +16,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from airflow_provider_kie.simulator.callbacks import Callback
     from airflow_provider_kie.simulator.files import UploadedObject
+    from airflow_provider_kie.simulator.jobs import SimulatedJob
     from airflow_provider_kie.simulator.server import KieSimulator
     from airflow_provider_kie.simulator.state import RecordedRequest
 
-__all__ = ["KieSimulator", "RecordedRequest", "UploadedObject"]
+__all__ = ["Callback", "KieSimulator", "RecordedRequest", "SimulatedJob", "UploadedObject"]
 
-_HOMES = {"KieSimulator": "server", "RecordedRequest": "state", "UploadedObject": "files"}
+_HOMES = {
+    "Callback": "callbacks",
+    "KieSimulator": "server",
+    "RecordedRequest": "state",
+    "SimulatedJob": "jobs",
+    "UploadedObject": "files",
+}
 
 
 # Wherever the provider is installed, every pytest session imports this package for its plugin: FastAPI and

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-API_CALLS = ("credit", "download-url")
+API_CALLS = ("credit", "download-url", "createTask", "recordInfo")
 UPLOAD_CALLS = ("file-stream-upload", "file-url-upload", "file-base64-upload")
 CALLS = (*API_CALLS, *UPLOAD_CALLS, "file")
 UNKNOWN = "unknown"

@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_kie.simulator.answers import UNKNOWN, UPLOAD_CALLS
 from airflow_provider_kie.simulator.control import CONTROL, control_app
-from airflow_provider_kie.simulator.faults import Exchange, HangUp, spoiled_answer
+from airflow_provider_kie.simulator.faults import Exchange, HangUp, answering
+from airflow_provider_kie.simulator.generation import RECORD_PATHS, SUBMIT_PATHS
 from airflow_provider_kie.simulator.routes import api_app, files_app
 from airflow_provider_kie.simulator.state import State
 from airflow_provider_kie.simulator.uploads import upload_app
@@ -26,6 +27,8 @@ HOSTS: tuple[Host, ...] = ("api", "upload", "files")
 _PATHS: Mapping[tuple[Host, str], str] = {
     ("api", "/api/v1/chat/credit"): "credit",
     ("api", "/api/v1/common/download-url"): "download-url",
+    **{("api", path): "createTask" for path in SUBMIT_PATHS},
+    **{("api", path): "recordInfo" for path in RECORD_PATHS},
     **{("upload", f"/api/{call}"): call for call in UPLOAD_CALLS},
 }
 
@@ -99,7 +102,7 @@ class Front:
     async def _answer(self, host: Host, scope: Scope, receive: Receive, send: Send) -> None:
         call = call_of(host, scope["path"])
         exchange = Exchange(self._state, call, scope, receive, send, self._hang_up)
-        app = spoiled_answer(exchange.fault, call) or self._apps[host]
+        app = answering(exchange.fault, call, self._apps[host])
         if host == "upload":
             app = open_to_browsers(app)
         if banned(Headers(scope=scope)):

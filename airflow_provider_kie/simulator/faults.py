@@ -57,6 +57,42 @@ def spoiled_answer(fault: Fault, call: str) -> Response | None:
     return error(fault.status, fault.msg, status=fault.status)
 
 
+def answering(fault: Fault, call: str, app: ASGIApp) -> ASGIApp:
+    """
+    Decide who answers a request.
+
+    :param fault: what goes wrong.
+    :param call: the call it goes wrong for.
+    :param app: gives the right answer.
+    :return: the application to run; with ``accept`` the right one runs too, but its answer is lost.
+    """
+    answer = spoiled_answer(fault, call)
+    if answer is None or not fault.accept:
+        return answer or app
+
+    async def both(scope: Scope, receive: Receive, send: Send) -> None:
+        await take_effect(app, scope, receive)
+        await answer(scope, receive, send)
+
+    return both
+
+
+async def take_effect(app: ASGIApp, scope: Scope, receive: Receive) -> None:
+    """
+    Run an application and lose its answer.
+
+    :param app: the application.
+    :param scope: the request's ASGI scope.
+    :param receive: the request's receive.
+    """
+
+    async def lose(_: Message) -> None:
+        pass
+
+    await app(scope, receive, lose)
+    scope.pop(CODE, None)
+
+
 def spoiled_headers(fault: Fault, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """
     Put a fault's headers in place of an answer's own.
@@ -119,6 +155,8 @@ class Exchange:
         """
         try:
             if self.fault.drop_after == -1:
+                if self.fault.accept:
+                    await take_effect(app, self._scope, self._read)
                 await asyncio.sleep(self.fault.delay)
                 await self._drop(at_once=True)
             else:

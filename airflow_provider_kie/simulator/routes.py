@@ -21,6 +21,7 @@ from airflow_provider_kie.simulator.answers import (
 )
 from airflow_provider_kie.simulator.bodies import UnreadableBody, read_json
 from airflow_provider_kie.simulator.downloads import serve
+from airflow_provider_kie.simulator.generation import add_job_routes
 from airflow_provider_kie.simulator.state import State
 
 
@@ -54,20 +55,20 @@ def bare_app(error: Callable[[int], Response], *dependencies: Any) -> FastAPI:
     return app
 
 
-def key_required(state: State, refusal: Callable[[], Response]) -> Any:
+def key_check(state: State, refusal: Callable[[], Response]) -> Callable[[Request], Awaitable[None]]:
     """
-    Make a dependency that lets only requests with the right key through.
+    Make a function that lets only requests with the right key through.
 
     :param state: knows the key.
     :param refusal: builds this host's answer to a wrong key.
-    :return: a value for ``dependencies=[...]``.
+    :return: a dependency for FastAPI, which raises ``Refused``.
     """
 
     async def check(request: Request) -> None:
         if request.headers.get("authorization") != f"Bearer {state.api_key}":
             raise Refused(refusal())
 
-    return Depends(check)
+    return check
 
 
 def api_app(state: State) -> FastAPI:
@@ -78,11 +79,13 @@ def api_app(state: State) -> FastAPI:
     :return: the application.
     """
     app = bare_app(lambda status: api_error(status, status=status))
-    keyed = [key_required(state, lambda: api_error(401))]
+    check = key_check(state, lambda: api_error(401))
+    keyed = [Depends(check)]
+    add_job_routes(app, state, check)
 
     @app.get("/api/v1/chat/credit", dependencies=keyed)
     async def credit() -> Response:
-        return api_success(state.credits)
+        return api_success(state.ledger.credits)
 
     @app.post("/api/v1/common/download-url", dependencies=keyed)
     async def download_url(request: Request) -> Response:

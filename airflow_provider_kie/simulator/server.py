@@ -13,11 +13,13 @@ from typing import get_args
 
 from airflow_provider_kie.simulator.app import HOSTS, Front
 from airflow_provider_kie.simulator.files import UploadedObject
+from airflow_provider_kie.simulator.jobs import Ledger
+from airflow_provider_kie.simulator.paying import PaidJobs
 from airflow_provider_kie.simulator.serving import ADDRESS, START_SECONDS, Serving, listen
 from airflow_provider_kie.simulator.state import Fault, RecordedRequest, State, UploadShape, checked_balance
 
 
-class KieSimulator:
+class KieSimulator(PaidJobs):
     """
     A small kie.ai on this machine: an API host, an upload host and a host of generated files.
 
@@ -41,7 +43,7 @@ class KieSimulator:
         if not 0 <= port <= 65533:
             raise ValueError(f"port must be between 0 and 65533, not {port}.")
         key = secrets.token_hex(16) if api_key is None else api_key
-        self._state = State(checked_balance(credits), key, account, link_ttl)
+        self._state = State(Ledger(checked_balance(credits)), key, account, link_ttl)
         self._port = port
         self._urls: tuple[str, ...] = ()
         self._serving: Serving | None = None
@@ -123,12 +125,12 @@ class KieSimulator:
 
     @property
     def credits(self) -> float:
-        """The balance, in credits; settable at any time."""
-        return self._state.credits
+        """The balance, in credits; jobs change it, and it is settable at any time."""
+        return self._state.ledger.credits
 
     @credits.setter
     def credits(self, balance: float) -> None:
-        self._state.credits = checked_balance(balance)
+        self._state.ledger.credits = checked_balance(balance)
 
     @property
     def link_ttl(self) -> float:
@@ -168,7 +170,7 @@ class KieSimulator:
         :return: its URL, as a generation task would give it.
         :raises RuntimeError: when the simulator is not running.
         """
-        return self.files_url + self._state.files.add_generated(name, data)
+        return self._state.generate(name, data)
 
     def expire_links(self) -> None:
         """Expire every link signed so far."""
@@ -190,7 +192,12 @@ class KieSimulator:
         return self._state.requests(call)
 
     def reset(self) -> None:
-        """Forget the requests so far and the faults to come; balance and files stay."""
+        """
+        Forget requests, jobs, models and callbacks so far and the faults to come.
+
+        ``creation_limit`` and ``webhook_key`` are as at the start again. Balance and files stay; what a
+        forgotten job held is not given back.
+        """
         self._state.reset()
 
     def fail_next(
@@ -208,12 +215,14 @@ class KieSimulator:
         delay: float = 0.0,
         drop_after: int | None = None,
         chunk_delay: float = 0.0,
+        accept: bool = False,
     ) -> None:
         """
         Make the next requests of one call go wrong, after the faults already queued for it.
 
         :param call: ``credit``, ``download-url``, ``file-stream-upload``, ``file-url-upload``,
-            ``file-base64-upload``, or ``file`` for any download.
+            ``file-base64-upload``, ``file`` for any download, ``createTask`` for any submission of a job, or
+            ``recordInfo`` for any record of one.
         :param code: answer with this code in the body and, as kie.ai does, HTTP 200 (or ``status``).
         :param msg: the message beside the code; by default kie.ai's own.
         :param status: the HTTP status; alone, its number is the code in the body too.
@@ -224,8 +233,9 @@ class KieSimulator:
         :param headers: headers that replace the answer's own; None as a value leaves one out.
         :param delay: seconds before the answer begins; the request has taken effect by then.
         :param drop_after: close the connection after so many bytes of the answer's body; -1 closes it without
-            an answer, and the request has no effect.
+            an answer, and the request has no effect unless ``accept``.
         :param chunk_delay: seconds between pieces of the body, of 16 KiB.
+        :param accept: let a submission take effect although its answer goes wrong: the job runs and costs.
         :raises ValueError: for an unknown call, a contradiction, or when nothing goes wrong at all.
         """
         fault = Fault(
@@ -239,5 +249,6 @@ class KieSimulator:
             delay=delay,
             drop_after=drop_after,
             chunk_delay=chunk_delay,
+            accept=accept,
         )
         self._state.add_fault(call, fault, times)

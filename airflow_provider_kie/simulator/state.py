@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import re
 from collections import deque
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ from threading import Lock
 from typing import Any, Literal
 
 from airflow_provider_kie.simulator.answers import CALLS, UNKNOWN
+from airflow_provider_kie.simulator.callbacks import Callback
 from airflow_provider_kie.simulator.files import FileStore
+from airflow_provider_kie.simulator.jobs import Ledger
 
 UploadShape = Literal["recorded", "quickstart"]
 MAX_REQUESTS = 20_000
@@ -29,7 +32,10 @@ class RecordedRequest:
     """A request that has reached the simulator, as far as it has got."""
 
     call: str
-    """The endpoint's last segment, ``file`` for a download, ``unknown`` for a path that does not exist."""
+    """
+    The endpoint's last segment; ``createTask`` for any family's submission, ``recordInfo`` for any record,
+    ``file`` for a download, ``unknown`` for a path that does not exist.
+    """
     method: str
     host: str
     """The ``Host`` header: address and port."""
@@ -66,6 +72,7 @@ class Fault:
     delay: float = 0.0
     drop_after: int | None = None
     chunk_delay: float = 0.0
+    accept: bool = False
 
     def __post_init__(self) -> None:
         if sum((self.code is not None, self.html, self.body is not None)) > 1:
@@ -105,13 +112,13 @@ class State:
     """
     Everything that outlives one request, read and changed from the tests' thread and the server's.
 
-    :param credits: the balance.
+    :param ledger: the balance and the jobs.
     :param api_key: the one key that is accepted.
     :param account: the account number in the path of every upload.
     :param link_ttl: seconds that a signed link lives.
     """
 
-    credits: float
+    ledger: Ledger
     api_key: str
     account: str
     link_ttl: float
@@ -126,12 +133,43 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the requests so far and the faults to come."""
+        """Forget all but settings, balance and files."""
+        self.ledger.reset()
         with self._lock:
+            self.webhook_key: str | None = None
+            self._callbacks: list[Callback] = []
             self._faults: dict[str, deque[Fault]] = {call: deque() for call in CALLS}
             self._requests: dict[int, RecordedRequest] = {}
             self._bodies: deque[tuple[int, int]] = deque()
             self._bytes_kept = 0
+
+    def generate(self, name: str, data: bytes | str | os.PathLike[str]) -> str:
+        """
+        Add a file that kie.ai has "generated".
+
+        :param name: its name.
+        :param data: its bytes, or the path of a file to copy.
+        :return: its URL.
+        """
+        return self.files_url + self.files.add_generated(name, data)
+
+    def note_callback(self, callback: Callback) -> None:
+        """
+        Note a callback.
+
+        :param callback: as it was sent.
+        """
+        with self._lock:
+            self._callbacks.append(callback)
+
+    def callbacks(self) -> list[Callback]:
+        """
+        List the callbacks so far.
+
+        :return: a snapshot, in the order of their answers.
+        """
+        with self._lock:
+            return list(self._callbacks)
 
     def add_fault(self, call: str, fault: Fault, times: int) -> None:
         """
@@ -144,7 +182,9 @@ class State:
         """
         if call not in CALLS:
             raise ValueError(f"{call!r} is no call of kie.ai; the calls are {', '.join(CALLS)}.")
-        if fault == Fault():
+        if fault.accept and call != "createTask":
+            raise ValueError(f"accept is for createTask: {call} has no effect that could outlive its answer.")
+        if replace(fault, accept=False) == Fault():
             raise ValueError("Say what goes wrong: code, status, html, body, headers, delay, drop_after, ...")
         if times < 1:
             raise ValueError("times must be 1 or more.")

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from starlette.responses import Response
 
 from airflow_provider_kie.simulator.answers import Refused, upload_error, upload_success
@@ -22,7 +22,7 @@ from airflow_provider_kie.simulator.downloads import serve
 from airflow_provider_kie.simulator.fetching import fetch
 from airflow_provider_kie.simulator.files import Incoming, UploadedObject
 from airflow_provider_kie.simulator.forms import read_form
-from airflow_provider_kie.simulator.routes import bare_app, key_required
+from airflow_provider_kie.simulator.routes import bare_app, key_check
 from airflow_provider_kie.simulator.state import State
 
 MAX_BASE64 = 10_000_000
@@ -37,7 +37,7 @@ def upload_app(state: State) -> FastAPI:
     :return: the application.
     """
     app = bare_app(upload_error)
-    keyed = [key_required(state, lambda: upload_error(401, status=200))]
+    keyed = [Depends(key_check(state, lambda: upload_error(401, status=200)))]
 
     @app.post("/api/file-stream-upload", dependencies=keyed)
     async def stream_upload(request: Request) -> Response:

@@ -8,9 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_kie.simulator import KieSimulator
+from airflow_provider_kie.simulator import KieSimulator, SimulatedJob
+from airflow_provider_kie.simulator.jobs import Model
 
-CALLS = ["credit", "download-url", "file-stream-upload", "file-url-upload", "file-base64-upload", "file"]
+CALLS = [
+    *("credit", "download-url", "createTask", "recordInfo"),
+    *("file-stream-upload", "file-url-upload", "file-base64-upload", "file"),
+]
 CONTENT = bytes(range(256)) * 256
 Ask = Callable[[str], httpx.Response]
 
@@ -20,8 +24,11 @@ def ask(kie: KieSimulator, web: httpx.Client) -> Ask:
     """Make a good request of any call, with a body of some size where there is one."""
     url = kie.add_generated_file("a.bin", CONTENT)
     upload = {"uploadPath": "faults", "fileName": "a.bin"}
+    job = SimulatedJob("a-job", "market", "a/model", {}, None, 0.0, time.time())
+    kie._state.ledger.accept(job, Model(), lambda: ())
     json: dict[str, dict[str, Any]] = {
         "download-url": {"url": url},
+        "createTask": {"model": "a/model", "input": {"prompt": "a fox"}},
         "file-url-upload": {"fileUrl": url, **upload},
         "file-base64-upload": {"base64Data": "aaaa" * 100_000, **upload},
     }
@@ -33,6 +40,10 @@ def ask(kie: KieSimulator, web: httpx.Client) -> Ask:
             return web.get(url)
         if call == "download-url":
             return web.post(f"{kie.api_url}/api/v1/common/download-url", json=json[call])
+        if call == "createTask":
+            return web.post(f"{kie.api_url}/api/v1/jobs/{call}", json=json[call])
+        if call == "recordInfo":
+            return web.get(f"{kie.api_url}/api/v1/jobs/{call}", params={"taskId": "a-job"})
         if call == "file-stream-upload":
             big = {"file": ("a.bin", bytes(3_000_000))}
             return web.post(f"{kie.upload_url}/api/{call}", data=upload, files=big)
