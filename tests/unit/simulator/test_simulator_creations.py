@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -77,6 +78,17 @@ def test_the_21st_creation_in_ten_seconds_is_refused(kie: KieSimulator, web: htt
     assert kie.creation_limit == 20
     with pytest.raises(ValueError, match="creation_limit"):
         kie.creation_limit = 0
+
+
+def test_creations_count_for_ten_seconds(
+    kie: KieSimulator, web: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_kie.simulator.jobs.CREATION_SECONDS", 0.3)
+    kie.creation_limit = 1
+    submitted(kie, web)
+    assert submit(kie, web)["code"] == 429
+    time.sleep(0.35)
+    submitted(kie, web)
 
 
 def test_refused_creations_do_not_count_for_the_limit(kie: KieSimulator, web: httpx.Client) -> None:
