@@ -1,4 +1,4 @@
-"""Every family of models, from the submission to the result, by our client and the simulator's own reading."""
+"""Every family of models, from the submission to the result: our client and the simulator read alike."""
 
 from __future__ import annotations
 
