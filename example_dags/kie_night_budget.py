@@ -1,5 +1,5 @@
 """
-Generate from a list of prompts until the night has cost so many credits; what is left over waits.
+Generate from a list of prompts until the night has cost so many credits; then the rest is skipped.
 
 What a job costs is certain only when it is done, so the balance keeps the budget: what it was at the
 beginning, less the budget, is what must be left. The prompts go in waves, and each asks before it begins;
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, task
 
 from airflow_provider_kie.hooks.kie import KieHook
@@ -49,8 +48,6 @@ with DAG(
         size = -(-len(prompts) // WAVES)
         return [{"prompt": prompt} for prompt in prompts[wave * size : (wave + 1) * size]]
 
-    left_over = EmptyOperator(task_id="left_over", trigger_rule="one_success")  # or tell somebody
-
     # [START howto_operator_kie_generate_budget]
     floor = find_floor("{{ params.credits }}")
     before: Any = floor
@@ -59,13 +56,13 @@ with DAG(
             task_id=f"affordable_{wave}",
             threshold=floor,
             follow_task_ids_if_true=f"inputs_{wave}",
-            follow_task_ids_if_false="left_over",
+            follow_task_ids_if_false=[],
             trigger_rule="all_done",  # failed jobs cost nothing, and do not end the night
         )
         inputs = inputs_of.override(task_id=f"inputs_{wave}")(wave)
         generate = KieGenerateOperator.partial(
             task_id=f"generate_{wave}", model="{{ params.model }}", deferrable=True
         ).expand(input=inputs)
-        before >> affordable >> [inputs, left_over]
+        before >> affordable >> inputs
         before = generate
     # [END howto_operator_kie_generate_budget]

@@ -45,6 +45,7 @@ with DAG(
     # [END howto_hook_kie]
 
     file_url = upload("{{ params.source }}")
-    balance() >> file_url
+    image_urls = generate("{{ params.prompt }}")
+    balance() >> [file_url, image_urls]
     fetch(file_url, "{{ params.destination }}")
-    fetch.expand(file_url=generate("{{ params.prompt }}"), destination=["{{ params.destination }}"])
+    fetch.partial(destination="{{ params.destination }}").expand(file_url=image_urls)

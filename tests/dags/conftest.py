@@ -36,6 +36,12 @@ def _one_execution_api() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _quick_looks_at_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_kie.decisions.jobs.FIRST_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr("airflow_provider_kie.decisions.jobs.SHORTEST_SECONDS", 0.1)
+
+
 @pytest.fixture
 def load_dag(_database: None) -> Callable[..., Any]:
     """Read the example of that name, or take a DAG, and store it as Airflow's DAG processor does."""

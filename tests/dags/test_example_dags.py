@@ -20,11 +20,9 @@ RunDag = Callable[..., Any]
 def test_the_demo_waits_branches_moves_files_by_all_methods_and_brings_every_byte_back(
     run_dag: RunDag, states: RunDag, returned: RunDag, kie_simulator: KieSimulator, tmp_path: Path
 ) -> None:
-    url = kie_simulator.add_generated_file("generated.mp4", b"generated")
+    kie_simulator.add_model("film", seconds=0.1, credits=12, files={"generated.mp4": b"generated"})
     sha256 = hashlib.sha256(b"generated").hexdigest()
-    run = run_dag(
-        "kie_demo", threshold=50, work_dir=str(tmp_path), generated_file_url=url, generated_sha256=sha256
-    )
+    run = run_dag("kie_demo", threshold=50, work_dir=str(tmp_path), model="film", generated_sha256=sha256)
 
     assert run.state == "success"
     ended = states(run)
@@ -38,6 +36,21 @@ def test_the_demo_waits_branches_moves_files_by_all_methods_and_brings_every_byt
     generated = returned(run, "download", 3)
     assert generated["sha256"] == sha256
     assert Path(generated["path"]).read_bytes() == b"generated"
+    (job,) = kie_simulator.jobs
+    assert (job.charged, kie_simulator.credits) == (12, 88)
+    assert returned(run, "generate")["credits"] == 12
+
+
+def test_the_demo_pays_for_nothing_unless_it_is_given_a_model(
+    run_dag: RunDag, states: RunDag, kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    run = run_dag("kie_demo", threshold=50, work_dir=str(tmp_path))
+
+    assert run.state == "success"
+    ended = states(run)
+    assert ended["generate"] == ended["too_few_credits"] == "skipped"
+    assert ended["compare"] == "success"
+    assert kie_simulator.jobs == []
 
 
 def test_the_demo_goes_the_other_way_with_too_few_credits(
@@ -78,7 +91,8 @@ def test_the_nightly_batch_moves_every_file_of_the_inbox_in_a_run_without_a_logi
     inbox = inbox_of_three(tmp_path)
     sent = contents(inbox)
     folders = {name: str(tmp_path / name) for name in ("inbox", "outbox", "done")}
-    run = run_dag("kie_nightly_batch", dated=False, **folders, credits_per_file=1)
+    kie_simulator.add_model("edit", seconds=0.1, credits=4, files={"a.png": b"one", "b.png": b"two"})
+    run = run_dag("kie_nightly_batch", dated=False, **folders, credits_per_file=4, model="edit")
 
     assert run.state == "success"
     assert run.logical_date is None
@@ -87,7 +101,12 @@ def test_the_nightly_batch_moves_every_file_of_the_inbox_in_a_run_without_a_logi
     assert set(ended.values()) == {"success"}
     assert returned(run, "wait_for_credits") == 100.0
     assert len(kie_simulator.uploads) == 3
-    assert contents(tmp_path / "outbox") == contents(tmp_path / "done") == sent
+    assert contents(tmp_path / "done") == sent
+    assert contents(tmp_path / "outbox") == [b"one"] * 3 + [b"two"] * 3
+    given = [job.input["image_urls"] for job in kie_simulator.jobs]
+    urls = [upload.download_url for upload in kie_simulator.uploads.values()]
+    assert sorted(given) == sorted([url] for url in urls)
+    assert kie_simulator.credits == 100 - 3 * 4
     assert contents(inbox) == []
 
 
@@ -102,8 +121,10 @@ def test_a_night_takes_again_only_what_the_last_one_has_not_finished(
     # dag.test() can end such a run early: Airflow takes it for finished when the first mapped tasks are.
     finished = contents(tmp_path / "done")
     assert sorted(finished + contents(inbox)) == sent
+    paid = len(kie_simulator.jobs)
 
     assert run_dag("kie_nightly_batch", **folders).state == "success"
+    assert len(kie_simulator.jobs) - paid == 3 - len(finished)
     uploads = [upload.sha256 for upload in kie_simulator.uploads.values()]
     assert all(uploads.count(hashlib.sha256(content).hexdigest()) == 1 for content in finished)
     assert contents(tmp_path / "done") == sent
@@ -163,6 +184,34 @@ def test_the_task_functions_move_a_file(
     assert run.state == "success"
     assert returned(run, "balance") == 100.0
     assert Path(returned(run, "fetch")).read_bytes() == b"a photo"
+    assert len(kie_simulator.jobs) == 1
+    assert Path(returned(run, "fetch__1", 0)).stat().st_size
+
+
+def test_the_night_ends_when_it_has_cost_its_budget(
+    run_dag: RunDag, states: RunDag, kie_simulator: KieSimulator
+) -> None:
+    kie_simulator.add_model("image", seconds=0.1, credits=5)
+    prompts = [f"prompt {number}" for number in range(10)]  # two a wave
+    run = run_dag("kie_night_budget", prompts=prompts, model="image", credits=15)
+
+    assert run.state == "success"
+    ended = states(run)
+    assert [ended[f"inputs_{wave}"] for wave in range(5)] == ["success"] * 2 + ["skipped"] * 3
+    # The floor of 85 credits is undercut by the second wave.
+    assert [job.input["prompt"] for job in kie_simulator.jobs] == prompts[:4]
+    assert kie_simulator.credits == 80
+
+
+def test_a_night_within_its_budget_leaves_nothing_over(
+    run_dag: RunDag, states: RunDag, kie_simulator: KieSimulator
+) -> None:
+    kie_simulator.add_model("image", seconds=0.1, credits=1)
+    run = run_dag("kie_night_budget", prompts=["a", "b", "c"], model="image", credits=50)
+
+    assert run.state == "success"
+    assert [ended for name, ended in states(run).items() if name.startswith("inputs")] == ["success"] * 5
+    assert sorted(job.input["prompt"] for job in kie_simulator.jobs) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("fails", [True, False], ids=["failed", "succeeded"])
