@@ -34,7 +34,13 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "kie.ai", "python-modules": ["airflow_provider_kie.sensors.credits"]}
         ],
         "triggers": [
-            {"integration-name": "kie.ai", "python-modules": ["airflow_provider_kie.triggers.credits"]}
+            {
+                "integration-name": "kie.ai",
+                "python-modules": [
+                    "airflow_provider_kie.triggers.credits",
+                    "airflow_provider_kie.triggers.jobs",
+                ],
+            }
         ],
         "extra-links": ["airflow_provider_kie.links.KieLogsLink"],
         "connection-types": [

@@ -50,6 +50,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     fail.add_argument(
         "--drop-after", type=int, metavar="BYTES", help="cut the answer's body off; -1: no answer"
     )
+    fail.add_argument("--accept", action="store_true", help="createTask takes effect all the same")
     fail.add_argument("--times", type=int, default=1, help="how many requests go wrong (default: 1)")
     fail.set_defaults(run=_fail)
 
@@ -57,6 +58,19 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     add.add_argument("name", help="its name at kie.ai")
     add.add_argument("file", type=Path, help="the file to copy")
     add.set_defaults(run=_add)
+
+    model = commands.add_parser("add-model", parents=[shared], help="say what happens to a model's jobs")
+    model.add_argument("name", help="Market's model, or the api that stands for a family")
+    model.add_argument("--seconds", type=float, help="how long a job takes (default: 2)")
+    model.add_argument("--credits", type=float, help="what it costs (default: 5)")
+    model.add_argument("--hold", type=float, metavar="CREDITS", help="held meanwhile (default: the price)")
+    model.add_argument("--fail", type=int, metavar="CODE", help="let it fail with this code")
+    model.add_argument("--unknown-seconds", type=float, metavar="SECONDS", help="its record appears later")
+    model.set_defaults(run=_add_model)
+
+    jobs = commands.add_parser("jobs", parents=[shared], help="show what was accepted and what it cost")
+    jobs.add_argument("--json", action="store_true", help="all that is known, one JSON object a line")
+    jobs.set_defaults(run=_jobs)
 
     requests = commands.add_parser("requests", parents=[shared], help="show what was asked")
     requests.add_argument("--call", choices=[*CALLS, UNKNOWN], help="of one call only")
@@ -121,7 +135,18 @@ def _credits(options: argparse.Namespace) -> str:
 
 
 def _fail(options: argparse.Namespace) -> str:
-    names = ("code", "msg", "status", "retry_after", "html", "body", "delay", "chunk_delay", "drop_after")
+    names = (
+        "code",
+        "msg",
+        "status",
+        "retry_after",
+        "html",
+        "body",
+        "delay",
+        "chunk_delay",
+        "drop_after",
+        "accept",
+    )
     fault = {name: value for name in names if (value := getattr(options, name)) is not None}
     query = {"call": options.call, "times": options.times}
     _ask(options, "POST", "faults", params=query, json=fault)
@@ -136,6 +161,24 @@ def _add(options: argparse.Namespace) -> str:
     except (OSError, UnicodeError) as error:
         raise CommandError(f"Cannot add {options.file}: {error}") from error
     return str(answer["url"])
+
+
+def _add_model(options: argparse.Namespace) -> str:
+    names = ("seconds", "credits", "hold", "fail", "unknown_seconds")
+    script = {name: value for name in names if (value := getattr(options, name)) is not None}
+    _ask(options, "PUT", "models", params={"name": options.name}, json=script)
+    return f"That is what happens to the next jobs of {options.name}."
+
+
+def _jobs(options: argparse.Namespace) -> str:
+    jobs = _ask(options, "GET", "jobs")["jobs"]
+    return "\n".join(json.dumps(job) if options.json else _job_line(job) for job in jobs) or "No jobs yet."
+
+
+def _job_line(job: dict[str, Any]) -> str:
+    paid = f"{job['held']:g} held" if job["completed_at"] is None else f"{job['charged']:g} charged"
+    name = job["api"] if job["model"] is None else f"{job['api']} {job['model']}"
+    return f"{job['job_id']}  {job['state']:<7}  {paid:<12}  {name}"
 
 
 def _requests(options: argparse.Namespace) -> str:

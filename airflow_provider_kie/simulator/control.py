@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -11,11 +11,23 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_kie.simulator.answers import Refused
+from airflow_provider_kie.simulator.jobs import FAIL_MSG, Model
 from airflow_provider_kie.simulator.routes import bare_app
 from airflow_provider_kie.simulator.state import Fault, State, checked_balance
 
 CONTROL = "/simulator/"
 """How the path of each of these routes begins, and no path of kie.ai's."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a shell can say of a model; the fields are some of ``KieSimulator.add_model``."""
+
+    seconds: float = Model.seconds
+    credits: float = Model.credits
+    hold: float | None = None
+    fail: int | None = None
+    unknown_seconds: float = 0.0
 
 
 def refusal(status: int, error: str = "") -> Response:
@@ -79,6 +91,16 @@ def control_app(state: State) -> FastAPI:
             async for piece in request.stream():
                 incoming.write(piece)
         return JSONResponse({"url": state.files_url + state.files.keep_generated(incoming.disk, name)})
+
+    @app.get(CONTROL + "jobs")
+    async def jobs() -> Response:
+        return JSONResponse({"jobs": [asdict(job) for job in state.ledger.jobs()]})
+
+    @app.put(CONTROL + "models")
+    async def add_model(name: str, script: Script) -> Response:
+        fail = None if script.fail is None else (script.fail, FAIL_MSG)
+        state.ledger.models[name] = Model(**{**asdict(script), "fail": fail})
+        return JSONResponse({})
 
     @app.get(CONTROL + "requests")
     async def requests(call: str | None = None) -> Response:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from airflow_provider_kie.simulator.answers import api_error, api_success
 from airflow_provider_kie.simulator.bodies import read_json
+from airflow_provider_kie.simulator.callbacks import Courier
 from airflow_provider_kie.simulator.families import FAMILIES
 from airflow_provider_kie.simulator.jobs import CreationRefused, Model, SimulatedJob, new_job_id
 from airflow_provider_kie.simulator.records import record_of
@@ -33,13 +34,15 @@ def add_job_routes(app: FastAPI, state: State, check: Check) -> None:
     :param state: what the routes read and change.
     :param check: lets only requests with the right key through.
     """
+    courier = Courier(state)
     for api, family in FAMILIES.items():
-        app.add_route(PREFIX + family.submit, partial(_submit, state, check, api), methods=["POST"])
+        submit = partial(_submit, state, check, courier, api)
+        app.add_route(PREFIX + family.submit, submit, methods=["POST"])
     for path in RECORD_PATHS:
         app.add_route(path, partial(_record, state, check, path), methods=["GET"])
 
 
-async def _submit(state: State, check: Check, api: str, request: Request) -> Response:
+async def _submit(state: State, check: Check, courier: Courier, api: str, request: Request) -> Response:
     await check(request)
     body = await read_json(request, _unreadable, unreadable=422)
     try:
@@ -51,6 +54,7 @@ async def _submit(state: State, check: Check, api: str, request: Request) -> Res
         state.ledger.accept(job, model, lambda: tuple(state.generate(*file) for file in files))
     except CreationRefused as refusal:
         return api_error(refusal.code, refusal.msg)
+    courier.follow(job)
     record_id = {"recordId": job.job_id} if api == "market" else {}
     return api_success({"taskId": job.job_id, **record_id})
 
@@ -58,10 +62,15 @@ async def _submit(state: State, check: Check, api: str, request: Request) -> Res
 async def _record(state: State, check: Check, path: str, request: Request) -> Response:
     await check(request)
     found = state.ledger.find(request.query_params.get("taskId", ""))
-    if found is None or PREFIX + FAMILIES[found[0].api].record != path:
-        unknown = path == PREFIX + FAMILIES["market"].record
-        return api_error(422, "recordInfo is null") if unknown else api_success(None)
+    if found is None or not _is_known(*found, path):
+        market = path == PREFIX + FAMILIES["market"].record
+        return api_error(422, "recordInfo is null") if market else api_success(None)
     return api_success(record_of(FAMILIES[found[0].api], *found))
+
+
+def _is_known(job: SimulatedJob, model: Model, path: str) -> bool:
+    right_family = PREFIX + FAMILIES[job.api].record == path
+    return right_family and time.time() >= job.submitted_at + model.unknown_seconds
 
 
 def _unreadable(code: int) -> Response:

@@ -13,6 +13,8 @@ from threading import Lock
 from typing import Any, Literal
 
 JobState = Literal["waiting", "running", "success", "failed"]
+FAIL_MSG = "internal error, please try again later."
+"""The message of a job that failed, as Aleph's was recorded."""
 CREATION_LIMIT = 20
 CREATION_SECONDS = 10.0
 # invented: how much of its time a job waits before it runs.
@@ -96,9 +98,8 @@ class _Entry:
     model: Model
     urls: tuple[str, ...]
     began: float
-    """Seconds on the clock of ``time.monotonic()``, like the next two."""
+    """Seconds on the clock of ``time.monotonic()``, like the next one."""
     ends: float
-    known: float
 
     def seen(self, now: float) -> SimulatedJob:
         if self.job.completed_at is not None:
@@ -164,15 +165,15 @@ class Ledger:
 
     def find(self, job_id: str) -> tuple[SimulatedJob, Model] | None:
         """
-        Look up a job as its record shows it.
+        Look up a job.
 
         :param job_id: kie.ai's ``taskId``.
-        :return: the job and its model; None if there is none, or its record is not there yet.
+        :return: the job and its model, or None.
         """
         with self._lock:
             now = self._settle()
             entry = self._jobs.get(job_id)
-            return (entry.seen(now), entry.model) if entry and entry.known <= now else None
+            return (entry.seen(now), entry.model) if entry else None
 
     def accept(self, job: SimulatedJob, model: Model, generate: Callable[[], tuple[str, ...]]) -> None:
         """
@@ -189,7 +190,7 @@ class Ledger:
             urls = () if model.fail else generate()
             self._latest.append(now)
             self._credits -= job.held
-            entry = _Entry(job, model, urls, now, now + model.seconds, now + model.unknown_seconds)
+            entry = _Entry(job, model, urls, now, now + model.seconds)
             self._jobs[job.job_id] = entry
             heapq.heappush(self._ends, (entry.ends, len(self._jobs), entry))
 

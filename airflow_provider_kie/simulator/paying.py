@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_provider_kie.simulator.jobs import Model, SimulatedJob
+from airflow_provider_kie.simulator.callbacks import Callback
+from airflow_provider_kie.simulator.jobs import FAIL_MSG, Model, SimulatedJob
 from airflow_provider_kie.simulator.state import State
-
-FAIL_MSG = "internal error, please try again later."
-"""The message of a job that failed, as Aleph's was recorded."""
 
 
 class PaidJobs:
@@ -36,6 +34,24 @@ class PaidJobs:
         if limit is not None and limit < 1:
             raise ValueError(f"creation_limit must be 1 or more, or None, not {limit}.")
         self._state.ledger.creation_limit = limit
+
+    @property
+    def webhook_key(self) -> str | None:
+        """The key that callbacks are signed with; None, as by default, for no signature; settable."""
+        return self._state.webhook_key
+
+    @webhook_key.setter
+    def webhook_key(self, key: str | None) -> None:
+        self._state.webhook_key = key
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """
+        The callbacks posted so far, each try of them; a snapshot.
+
+        They go to this machine only. One to another machine is in the list at once, without a body.
+        """
+        return self._state.callbacks()
 
     def add_model(
         self,

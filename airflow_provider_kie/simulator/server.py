@@ -193,9 +193,10 @@ class KieSimulator(PaidJobs):
 
     def reset(self) -> None:
         """
-        Forget requests, jobs and models so far and the faults to come, and restore ``creation_limit``.
+        Forget requests, jobs, models and callbacks so far and the faults to come.
 
-        Balance and files stay; what a forgotten job held is not given back.
+        ``creation_limit`` and ``webhook_key`` are as at the start again. Balance and files stay; what a
+        forgotten job held is not given back.
         """
         self._state.reset()
 

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from airflow_provider_kie.simulator.answers import CALLS, UNKNOWN
+from airflow_provider_kie.simulator.callbacks import Callback
 from airflow_provider_kie.simulator.files import FileStore
 from airflow_provider_kie.simulator.jobs import Ledger
 
@@ -132,9 +133,11 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the requests and jobs so far, the models, and the faults to come."""
+        """Forget all but settings, balance and files."""
         self.ledger.reset()
         with self._lock:
+            self.webhook_key: str | None = None
+            self._callbacks: list[Callback] = []
             self._faults: dict[str, deque[Fault]] = {call: deque() for call in CALLS}
             self._requests: dict[int, RecordedRequest] = {}
             self._bodies: deque[tuple[int, int]] = deque()
@@ -149,6 +152,24 @@ class State:
         :return: its URL.
         """
         return self.files_url + self.files.add_generated(name, data)
+
+    def note_callback(self, callback: Callback) -> None:
+        """
+        Note a callback.
+
+        :param callback: as it was sent.
+        """
+        with self._lock:
+            self._callbacks.append(callback)
+
+    def callbacks(self) -> list[Callback]:
+        """
+        List the callbacks so far.
+
+        :return: a snapshot, in the order of their answers.
+        """
+        with self._lock:
+            return list(self._callbacks)
 
     def add_fault(self, call: str, fault: Fault, times: int) -> None:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -15,14 +16,17 @@ def event_of(poll: float | Job | KieError) -> dict[str, Any]:
     """
     Convert the poll that ended the waiting.
 
-    :param poll: The balance, a job that has succeeded, or an error.
+    :param poll: The balance, a job that has ended, or an error.
     :return: The event's payload, JSON-safe; tasks deferred by one version of the provider may be resumed by
         another, so its form stays.
     """
     if isinstance(poll, KieError):
         return {"status": "error", **poll.to_event()}
     if isinstance(poll, Job):
-        return {"status": "success", "job": asdict(poll)}
+        # As text: a triggerer dies, with all its triggers, of an event that its wire format cannot carry,
+        # such as an integer of more than 64 bits in what a model answered.
+        job = {"job": json.dumps(asdict(poll))}
+        return event_of(poll.to_error()) | job if poll.state == "failed" else {"status": "success"} | job
     return {"status": "success", "credits": poll}
 
 
@@ -51,12 +55,36 @@ def read_job_event(event: dict[str, Any] | None) -> Job:
     :raises KieError: What ended the waiting, of its own class again.
     :raises ValueError: It is no event of :class:`KieJobTrigger`.
     """
+    job = job_in(event)
+    if job.state == "failed":
+        raise job.to_error()
+    return job
+
+
+def job_in(event: dict[str, Any] | None) -> Job:
+    """
+    Read the job out of an event, for callers that keep count of failed ones.
+
+    :param event: The payload of :class:`KieJobTrigger`.
+    :return: The job, which has succeeded or failed.
+    :raises KieError: What else ended the waiting, of its own class again.
+    :raises ValueError: It is no event of :class:`KieJobTrigger`.
+    """
     match event:
-        case {"status": "success", "job": {"job_id": str()} as known}:
-            # A later version of the provider may have added fields.
-            return Job(**{name: value for name, value in known.items() if name in Job.__dataclass_fields__})
+        case {"status": "success" | "error", "job": str() as text}:
+            if job := _job_of(text):
+                return job
     _raise_error_in(event)
     raise ValueError(f"Resumed with something that is no event of KieJobTrigger: {event!r}")
+
+
+def _job_of(text: str) -> Job | None:
+    try:
+        known = json.loads(text)
+        # A later version of the provider may have added fields.
+        return Job(**{name: value for name, value in known.items() if name in Job.__dataclass_fields__})
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
 def error_from_event(event: Mapping[str, Any]) -> KieError:

@@ -41,13 +41,21 @@ async def poll(
     failures = 0
     while True:
         result = await ask()
-        # asgiref, for one, can lose a cancellation on the way; then nothing else would end the poll.
-        if (task := asyncio.current_task()) and task.cancelling():
-            raise asyncio.CancelledError
+        raise_if_cancelled()
         yield result
         failures = failures + 1 if isinstance(result, KieError) else 0
         retry_after = result.retry_after if isinstance(result, KieError) else None
         await asyncio.sleep(seconds_to_wait(interval, failures, retry_after))
+
+
+def raise_if_cancelled() -> None:
+    """
+    Check whether whoever calls was cancelled: asgiref, for one, can lose that on the way.
+
+    :raises asyncio.CancelledError: It was; nothing else would end its waiting.
+    """
+    if (task := asyncio.current_task()) and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def seconds_to_wait(interval: float, failures: int, retry_after: float | None = None) -> float:

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -23,12 +23,10 @@ from airflow_provider_kie.decisions.credits import (
     finite,
 )
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, will_ask_again
+from airflow_provider_kie.triggers._accounts import ready_hook
 from airflow_provider_kie.triggers._events import event_of, read_event
 from airflow_provider_kie.triggers._memory import SnapshotStore
 from airflow_provider_kie.triggers._polling import poll, polling_interval
-
-if TYPE_CHECKING:
-    from airflow_provider_kie.hooks.kie import KieHook
 
 __all__ = ["KieCreditsEventTrigger", "KieCreditsTrigger", "read_event"]
 
@@ -238,7 +236,7 @@ async def ask_for_balance(kie_conn_id: str) -> float | KieError:
     :return: The balance, or what went wrong.
     """
     try:
-        hook = await asyncio.to_thread(_ready_hook, kie_conn_id)
+        hook = await asyncio.to_thread(ready_hook, kie_conn_id)
         # The connection is read at every poll, so that a new key takes effect while sensors wait.
         return await hook.aget_credits(max_retries=0)
     except KieError as error:
@@ -246,15 +244,6 @@ async def ask_for_balance(kie_conn_id: str) -> float | KieError:
     except Exception as error:
         # Airflow's own trouble, with its database for example; it must not end the waiting either.
         return KieError(f"{type(error).__name__}: {error}", transient=True)
-
-
-def _ready_hook(kie_conn_id: str) -> KieHook:
-    """Import and read certificates, for a thread: an event loop would stand still for 0.2 s."""
-    from airflow_provider_kie.client.http.environment import ssl_context
-    from airflow_provider_kie.hooks.kie import KieHook
-
-    ssl_context()
-    return KieHook(kie_conn_id)
 
 
 def _seconds(poke_interval: Any) -> float:
