@@ -166,6 +166,20 @@ class Generation:
             )
         return self._take_over(note)
 
+    def resume(self, job_id: str | None) -> None:
+        """
+        Take up the note of the job that a trigger has waited for.
+
+        :param job_id: The job.
+        """
+        try:
+            note = self._memory.load()
+        except KieError as error:
+            log.warning("Going on with job %s: %s", job_id, error)
+        else:
+            if note is not None and note.job_id == job_id:
+                self._memory.adopt(note)
+
     def wait(self, job: Job) -> Job:
         """
         Wait for a job on this worker.
@@ -235,7 +249,10 @@ class Generation:
             raise KieJobFailedError(note.reason, job_id=note.job_id)
         if note.result is not None:
             log.info("Job %s of an earlier try has succeeded; nothing is paid again", note.job_id)
-            return Job(**note.result)
+            # A later version of the provider may have added fields.
+            return Job(
+                **{name: note.result[name] for name in Job.__dataclass_fields__ if name in note.result}
+            )
         if not self._waits and not self._cleared:
             return job
         try:

@@ -136,7 +136,9 @@ class KieGenerateOperator(BaseOperator):
             try:
                 job = read_job_event(event)
             except KieJobFailedError as error:
+                generation.resume(error.job_id)
                 generation.fail(error)
+            generation.resume(job.job_id)
             return generation.finish(Job(job.job_id, job.api, self.model), job).to_dict()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
