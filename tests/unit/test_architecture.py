@@ -83,6 +83,7 @@ LAYERS = [
     "operators._rendering",
     "operators._job_memory",
     "operators._generation",
+    "operators._order",
     "operators._finished",
     "operators._reuse",
     "operators.credits",
