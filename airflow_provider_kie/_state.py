@@ -47,7 +47,8 @@ class TaskStateStore:
         :param retries: How often Airflow retries the task.
         :return: True outside a task run, too.
         """
-        return self._ti is None or self.try_number <= self.first_try(retries)
+        # More retries since the run was made than the task instance knows of would hide its first one.
+        return self._ti is None or self.try_number <= max(self.first_try(retries), 1)
 
     def first_try(self, retries: int | None) -> int:
         """

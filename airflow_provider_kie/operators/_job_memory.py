@@ -70,7 +70,11 @@ class Note:
                 pass
             case _:
                 return None
-        return cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
+        note = cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
+        match note.input, note.result:
+            case {}, None | {"job_id": str(), "state": "success"}:
+                return note
+        return None
 
     def differences(self, other: Note) -> list[str]:
         """
@@ -88,7 +92,7 @@ class Note:
         """Seconds since the submission, by the clock on the wall."""
         try:
             return max((datetime.now(UTC) - datetime.fromisoformat(self.sent_at)).total_seconds(), 0.0)
-        except ValueError:
+        except (TypeError, ValueError):
             return 0.0
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_kie.client.api.records import Job
-    from airflow_provider_kie.operators._generation import Generation, Order
+    from airflow_provider_kie.operators._generation import Generation
+    from airflow_provider_kie.operators._order import Order
 
 # How long after its deadline a trigger has to say so, before Airflow does.
 TRIGGER_SECONDS = 120.0
@@ -114,7 +115,8 @@ class KieGenerateOperator(BaseOperator):
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         # The one method that Airflow calls for mapped and unmapped tasks alike.
         super()._do_render_template_fields(*args, **kwargs)
-        mask_queries([self.input, self.callback_url])
+        mask_queries(self.input)
+        mask_queries(self.callback_url)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit a job, unless an earlier try has, and wait for it."""
@@ -139,7 +141,9 @@ class KieGenerateOperator(BaseOperator):
             try:
                 job = read_job_event(event)
             except KieJobFailedError as error:
+                generation.resume(error.job_id)
                 generation.fail(error)
+            generation.resume(job.job_id)
             return generation.finish(Job(job.job_id, job.api, self.model), job).to_dict()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -156,7 +160,7 @@ class KieGenerateOperator(BaseOperator):
         self._is_killed = True
 
     def _order(self) -> Order:
-        from airflow_provider_kie.operators._generation import Order
+        from airflow_provider_kie.operators._order import Order
 
         return Order.parse(
             self.input,
