@@ -28,7 +28,7 @@ def test_mapped_jobs_give_lists_of_files(
         def count(urls: list[list[str]]) -> list[int]:
             return [len(one) for one in urls]
 
-        generate = KieGenerateOperator.partial(
+        generate: Any = KieGenerateOperator.partial(
             task_id="generate", api="suno", model="V5", deferrable=deferrable
         ).expand(input=[{"prompt": "a song"}, {"prompt": "another"}])
         KieDownloadOperator.partial(task_id="download", destination=f"{tmp_path}/").expand(
@@ -53,7 +53,7 @@ def test_a_sensor_waits_for_what_another_task_submitted(
 ) -> None:
     kie_simulator.add_model("image", seconds=0.3, credits=3)
     with DAG(f"kie_apart_{deferrable}", schedule=None) as dag:
-        submit = KieGenerateOperator(
+        submit: Any = KieGenerateOperator(
             task_id="submit", model="image", input={"prompt": "a cat"}, wait_for_completion=False
         )
         KieJobSensor(task_id="wait", job_id=submit.output["job_id"], deferrable=deferrable, poke_interval=0.1)
