@@ -5,18 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Self, get_args
+from typing import TYPE_CHECKING, NoReturn
 
-from airflow_provider_kie.client.api.jobs import submit_job
 from airflow_provider_kie.client.api.records import Job
-from airflow_provider_kie.client.arguments import (
-    check_choice,
-    json_object,
-    optional_seconds,
-    positive_seconds,
-)
 from airflow_provider_kie.client.errors import (
     KieCancelledError,
     KieError,
@@ -24,7 +16,7 @@ from airflow_provider_kie.client.errors import (
     KieJobFailedError,
     KieJobTimeoutError,
 )
-from airflow_provider_kie.decisions.jobs import GRACE_SECONDS, OnDoubt, first_step, step_after_look
+from airflow_provider_kie.decisions.jobs import GRACE_SECONDS, first_step, step_after_look
 from airflow_provider_kie.hooks import _metrics
 from airflow_provider_kie.hooks._jobs import billed
 from airflow_provider_kie.operators._job_memory import JobMemory, Note
@@ -32,66 +24,10 @@ from airflow_provider_kie.operators._job_memory import JobMemory, Note
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_kie.client.call import Call
     from airflow_provider_kie.hooks.kie import KieHook
+    from airflow_provider_kie.operators._order import Order
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Order:
-    """
-    What a task asks of kie.ai, checked.
-
-    :param call: The submission.
-    :param input: The input, as JSON carries it.
-    :param api: Family of models.
-    :param model: Model.
-    :param timeout: Seconds of waiting.
-    :param poll_interval: Seconds between two looks; None for the usual schedule.
-    :param on_doubt: What to do where nobody can tell whether there is a job.
-    """
-
-    call: Call[str]
-    input: dict[str, Any]
-    api: str
-    model: str | None
-    timeout: float
-    poll_interval: float | None
-    on_doubt: OnDoubt
-
-    @property
-    def name(self) -> str:
-        """What log and metrics call it: the model, or the api where that has none."""
-        return self.model or self.api
-
-    @classmethod
-    def parse(
-        cls,
-        input: Any,
-        *,
-        model: str | None,
-        api: str,
-        callback_url: str | None,
-        timeout: Any,
-        poll_interval: Any,
-        on_doubt: str,
-    ) -> Self:
-        """
-        Read what a DAG author wrote, after templating.
-
-        :return: The order.
-        :raises ValueError: An argument is unusable.
-        """
-        return cls(
-            call=submit_job(input, model=model, api=api, callback_url=callback_url),
-            input=json_object("input", input),
-            api=api,
-            model=model,
-            timeout=positive_seconds("timeout", timeout),
-            poll_interval=optional_seconds("poll_interval", poll_interval),
-            on_doubt=check_choice("on_doubt", on_doubt, get_args(OnDoubt)),
-        )
 
 
 class Generation:
@@ -188,14 +124,21 @@ class Generation:
         :return: The same, which has succeeded.
         :raises KieError: As :meth:`~airflow_provider_kie.hooks.kie.KieHook.wait_for_job`.
         """
-        with self._noting_failure():
-            done = self._hook.wait_for_job(
-                job,
-                timeout=self._order.timeout,
-                poll_interval=self._order.poll_interval,
-                age=self.age,
-                on_wait=partial(self._check_running, job),
-            )
+        try:
+            with self._noting_failure():
+                done = self._hook.wait_for_job(
+                    job,
+                    timeout=self._order.timeout,
+                    poll_interval=self._order.poll_interval,
+                    age=self.age,
+                    on_wait=partial(self._check_running, job),
+                )
+        except Exception:
+            raise
+        except BaseException:
+            # Airflow's timeout, which says nothing of the job.
+            log.warning("Nothing was cancelled: %s", billed(job))
+            raise
         return self._keep(done)
 
     def finish(self, job: Job, record: Job | KieError) -> Job:
@@ -282,6 +225,7 @@ class Generation:
         with self._hook.get_conn() as client:
             memory.save_sending()
             try:
+                self._check_running()
                 job_id = self._hook.send_submission(client, order.call, order.name)
             except KieInDoubtError as error:
                 # Where doubt is to end in another submission, Airflow's retry makes it.
@@ -290,6 +234,10 @@ class Generation:
                 raise
             except KieError:
                 memory.forget()
+                raise
+            except BaseException:
+                # Airflow's timeout, which says nothing of the job.
+                log.error("Ended while a job was sent, which may be billed: look at https://kie.ai/logs")
                 raise
             log.info("Submitted job %s", job_id)
             memory.save_job(job_id, delivered=not self._waits)

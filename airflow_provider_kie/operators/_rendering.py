@@ -11,6 +11,7 @@ from airflow.sdk.log import mask_secret
 from airflow_provider_kie._compat import conf
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_QUERY_IN_TEXT = re.compile(r"""://[^\s?#"'<>]*\?([^\s#"'<>]*[^\s#"'<>.,;:!?)\]}])""")
 
 
 def mask_queries(rendered: Any) -> None:
@@ -22,20 +23,27 @@ def mask_queries(rendered: Any) -> None:
     # Airflow cuts what it stores after masking it; each mask makes every line of the log slower.
     most, shown = conf.getint("core", "max_templated_field_length", fallback=4096), 0
     for text in _texts_in(rendered):
-        query = text.partition("?")[2].partition("#")[0] if _URL.match(text) else ""
-        if query:
+        queries = _queries_in(text)
+        for query in filter(None, queries):
             mask_secret(query)
-        shown += len(text) - len(query)
+        shown += len(text) - sum(map(len, queries))
         if shown > most:
             break
+
+
+def _queries_in(text: str) -> list[str]:
+    if _URL.match(text):
+        return [text.partition("?")[2].partition("#")[0]]
+    return _QUERY_IN_TEXT.findall(text)
 
 
 def _texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _texts_in(one)
+        # As Airflow stores them.
+        for key in sorted(value, key=str):
+            yield from _texts_in(value[key])
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         for one in value:
             yield from _texts_in(one)

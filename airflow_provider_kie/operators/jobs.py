@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_kie.client.api.records import Job
-    from airflow_provider_kie.operators._generation import Generation, Order
+    from airflow_provider_kie.operators._generation import Generation
+    from airflow_provider_kie.operators._order import Order
 
 # How long after its deadline a trigger has to say so, before Airflow does.
 TRIGGER_SECONDS = 120.0
@@ -111,7 +112,8 @@ class KieGenerateOperator(BaseOperator):
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         # The one method that Airflow calls for mapped and unmapped tasks alike.
         super()._do_render_template_fields(*args, **kwargs)
-        mask_queries([self.input, self.callback_url])
+        mask_queries(self.input)
+        mask_queries(self.callback_url)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit a job, unless an earlier try has, and wait for it."""
@@ -155,7 +157,7 @@ class KieGenerateOperator(BaseOperator):
         self._is_killed = True
 
     def _order(self) -> Order:
-        from airflow_provider_kie.operators._generation import Order
+        from airflow_provider_kie.operators._order import Order
 
         return Order.parse(
             self.input,

@@ -1,4 +1,4 @@
-"""The tries of one task that pays, played in this process: as Airflow would, with its worst moments on demand."""
+"""The tries of one task that pays, played in this process as Airflow would: its worst moments on demand."""
 
 from __future__ import annotations
 
@@ -138,7 +138,10 @@ class PaidTask:
 
     def operator(self) -> KieGenerateOperator:
         """Build the task as the DAG file has it now."""
-        waiting = {"deferrable": self.mode == "deferred", "wait_for_completion": self.mode != "no wait"}
+        waiting: dict[str, Any] = {
+            "deferrable": self.mode == "deferred",
+            "wait_for_completion": self.mode != "no wait",
+        }
         with DAG("d"):
             return KieGenerateOperator(task_id="t", retries=self.retries, **waiting, **self.arguments)
 

@@ -82,6 +82,7 @@ LAYERS = [
     "operators._failures",
     "operators._rendering",
     "operators._job_memory",
+    "operators._order",
     "operators._generation",
     "operators._finished",
     "operators._reuse",
