@@ -186,6 +186,10 @@ class Earlier(Sequence[Any]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def __repr__(self) -> str:
+        # The same in every process, for the test's name.
+        return f"Earlier{self._items}"
+
 
 @pytest.mark.parametrize(
     ("value", "written"),

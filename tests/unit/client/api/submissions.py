@@ -111,7 +111,7 @@ IN_DOUBT: dict[str, Answer] = {
         f"{code!r} for a code": said(code)
         for code in (0, -1, 1, 20, 100, 201, 299, 301, 2000, 200.0, True, None)
     },
-    **{f"{code!r} for a code, too": said(code) for code in ("", "ok", "-200", [200], dict[str, int]())},
+    **{f"{code!r} for a code, too": said(code) for code in ("", "ok", "-200", [200], {1: 2})},
     **{
         f"200 under {status}": http(json.dumps(ACCEPTED), f"{status} No")
         for status in (
