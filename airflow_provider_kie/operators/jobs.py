@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator
 
 from airflow_provider_kie._compat import TaskDeferralError, TaskDeferralTimeout, conf
-from airflow_provider_kie.decisions.jobs import OnDoubt
 from airflow_provider_kie.links import KieLogsLink
 from airflow_provider_kie.operators._failures import fail_without_retry
 from airflow_provider_kie.operators._rendering import mask_queries
@@ -19,11 +18,12 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_kie.client.api.records import Job
+    from airflow_provider_kie.decisions.jobs import OnDoubt
     from airflow_provider_kie.operators._generation import Generation
     from airflow_provider_kie.operators._order import Order
 
-# How long after its deadline a trigger has to say so, before Airflow does.
-TRIGGER_SECONDS = 120.0
+# How long after its deadline a trigger has to say so, before Airflow does: its last look may have to wait.
+TRIGGER_SECONDS = 300.0
 
 
 class KieGenerateOperator(BaseOperator):

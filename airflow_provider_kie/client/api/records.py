@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -119,7 +120,7 @@ def parse_record(job_id: str, api: str, data: Any) -> Job:
         model=(quote(data["model"]) or None) if isinstance(data.get("model"), str) else None,
         state=state,
         urls=_checked_urls(job_id, found) if state == "success" else [],
-        output=output if state == "success" else None,
+        output=_portable(output) if state == "success" else None,
         credits=_number(data.get("creditsConsumed")),
         seconds=_seconds(data.get("costTime"), created, completed) if over else None,
         created_at=_moment(created),
@@ -145,6 +146,19 @@ def _loaded(value: Any) -> Any:
         except (ValueError, RecursionError):
             return None
     return value
+
+
+def _portable(value: Any) -> Any:
+    """Keep what XCom can carry: no number beyond 64 bits or any bounds, no half of a character."""
+    if isinstance(value, Mapping):
+        return {_portable(name): _portable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_portable(one) for one in value]
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 def _has_content(output: Any) -> bool:

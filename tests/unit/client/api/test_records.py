@@ -389,3 +389,24 @@ def test_a_reason_is_one_short_line_without_links() -> None:
     assert len(job.reason) <= 300
     assert job.reason.isprintable()
     assert "5ec2e7" not in job.reason
+
+
+@pytest.mark.parametrize(
+    ("answered", "kept"),
+    [
+        (str(2**70), str(2**70)),
+        (str(-(2**63)), str(-(2**63))),
+        (str(2**63 - 1), 2**63 - 1),
+        ("1e999", None),
+        (r'"half \ud83d"', "half ?"),
+        (r'{"\ud83d": [1, true, 0.5, null, "\ud83d\ude00"]}', {"?": [1, True, 0.5, None, "\U0001f600"]}),
+    ],
+)
+@pytest.mark.parametrize("in_text", [True, False])
+def test_what_xcom_cannot_carry_does_not_cost_the_result(answered: str, kept: Any, in_text: bool) -> None:
+    result = f'{{"resultUrls": ["https://cdn.example/a.png"], "more": {answered}}}'
+    data = {"state": "success", "resultJson": result if in_text else json.loads(result)}
+    job = parse_record("0123", "market", data)
+    assert job.output["more"] == kept
+    assert type(job.output["more"]) is type(kept)
+    json.dumps(job.to_dict(), allow_nan=False).encode()
