@@ -12,11 +12,13 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
 KINDS: dict[str, Any] = {
     "upload": KieUploadOperator,
     "download": KieDownloadOperator,
+    "generate": KieGenerateOperator,
     "branch": KieCreditsBranchOperator,
     "sensor": KieCreditsSensor,
 }
