@@ -31,7 +31,13 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [
-            {"integration-name": "kie.ai", "python-modules": ["airflow_provider_kie.sensors.credits"]}
+            {
+                "integration-name": "kie.ai",
+                "python-modules": [
+                    "airflow_provider_kie.sensors.credits",
+                    "airflow_provider_kie.sensors.jobs",
+                ],
+            }
         ],
         "triggers": [
             {

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk import PokeReturnValue
 
-from airflow_provider_kie._compat import (
-    AirflowRescheduleException,
-    AirflowRuntimeError,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    TaskDeferralError,
-    TaskDeferralTimeout,
-    conf,
-)
+from airflow_provider_kie._compat import conf
 from airflow_provider_kie.decisions.credits import Condition, CreditsGoal, decide
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+from airflow_provider_kie.sensors._base import KieBaseSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_kie.client.errors import KieError
-    from airflow_provider_kie.decisions.waiting import Decision
+    from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
+    from airflow_provider_kie.triggers.credits import KieCreditsTrigger
 
 
-class KieCreditsSensor(BaseSensorOperator):
+class KieCreditsSensor(KieBaseSensor):
     """
     Wait until the account has enough credits, or too few; free.
 
@@ -52,8 +44,6 @@ class KieCreditsSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("threshold", "condition", "kie_conn_id")
     ui_color = "#fff2cc"
 
-    _failures = ConsecutiveFailures()
-
     def __init__(
         self,
         *,
@@ -74,105 +64,39 @@ class KieCreditsSensor(BaseSensorOperator):
         from airflow_provider_kie.client.errors import KieError
         from airflow_provider_kie.hooks.kie import KieHook
 
-        goal = CreditsGoal.parse(self.threshold, self.condition)
         try:
             # One request a poke: the interval is the retry.
             balance = KieHook(self.kie_conn_id).get_credits(max_retries=0)
         except KieError as error:
-            if self._decide(goal, error, context).outcome == "fail":
+            if self._judge(error, context).outcome == "fail":
                 raise
             return PokeReturnValue(is_done=False)
-        is_done = self._decide(goal, balance, context).outcome == "done"
+        is_done = self._judge(balance, context).outcome == "done"
         return PokeReturnValue(is_done=is_done, xcom_value=balance)
 
-    def execute(self, context: Context) -> Any:
-        """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
-        goal = CreditsGoal.parse(self.threshold, self.condition)
-        self._failures = ConsecutiveFailures()
-        if not self.deferrable:
-            return self._wait_on_workers(context)
-        first = self._first_poke(context)
-        return first.xcom_value if first.is_done else self._defer(goal)
+    def _check_arguments(self) -> None:
+        CreditsGoal.parse(self.threshold, self.condition)
 
-    def _wait_on_workers(self, context: Context) -> Any:
-        """Wait as the base class does; if Airflow cannot say since when, leave that to the next poke."""
-        try:
-            return super().execute(context)
-        except AirflowRuntimeError as error:
-            # So many polls have taken the timeout at the least, whenever the first was.
-            polls_at_most = self.timeout / max(self.poke_interval, 1.0)
-            if not self.reschedule or context.get("task_reschedule_count", 0) > polls_at_most:
-                raise
-            self.log.warning("Airflow cannot say since when this waits, will ask again: %s", error)
-            again = datetime.now(UTC) + timedelta(seconds=self.poke_interval)
-            raise AirflowRescheduleException(again) from error
+    def _decide(self, failures: ConsecutiveFailures, poll: float | KieError, context: Context) -> Decision:
+        return decide(CreditsGoal.parse(self.threshold, self.condition), failures, poll)
 
-    def _decide(self, goal: CreditsGoal, poll: float | KieError, context: Context) -> Decision:
-        """Decide what a poll means, log it, and remember its failure for the next one."""
-        # A balance ends any row of failures, so the store need not be asked then.
-        if self.reschedule and not self.deferrable and not isinstance(poll, float):
-            from airflow_provider_kie.sensors._rescheduled import RescheduledFailures
-
-            earlier = RescheduledFailures(context)
-            decision = decide(goal, earlier.load(), poll)
-            earlier.save(decision.failures)
-        else:
-            decision = decide(goal, self._failures, poll)
-            self._failures = decision.failures
-        if decision.message:
-            self.log.log(decision.level, "%s", decision.message)
-        return decision
-
-    def _defer(self, goal: CreditsGoal) -> NoReturn:
+    def _trigger(self) -> KieCreditsTrigger:
         from airflow_provider_kie.triggers.credits import KieCreditsTrigger
 
-        self.defer(
-            trigger=KieCreditsTrigger(
-                threshold=goal.threshold,
-                condition=goal.condition,
-                poke_interval=self.poke_interval,
-                kie_conn_id=self.kie_conn_id,
-                silent_fail=self.silent_fail,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout),
+        goal = CreditsGoal.parse(self.threshold, self.condition)
+        return KieCreditsTrigger(
+            threshold=goal.threshold,
+            condition=goal.condition,
+            poke_interval=self.poke_interval,
+            kie_conn_id=self.kie_conn_id,
+            silent_fail=self.silent_fail,
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> float:
         """Resume after the trigger's event."""
-        from airflow_provider_kie.client.errors import KieError
         from airflow_provider_kie.triggers.credits import read_event
 
-        try:
+        with self._skipping_if_never_fail():
             balance = read_event(event)
-        except KieError as error:
-            if self.never_fail:
-                raise AirflowSkipException("Skipping because of never_fail.") from error
-            raise
         self.log.info("The balance is %.15g credits", balance)
         return balance
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as the base class does, but skip after a timeout only: a trigger that broke is none."""
-        try:
-            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralTimeout as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipping after the timeout: {error}") from error
-            raise AirflowSensorTimeout(*error.args) from error
-        except TaskDeferralError as error:
-            if self.never_fail:
-                raise AirflowSkipException("Skipping because of never_fail.") from error
-            raise
-
-    def _first_poke(self, context: Context) -> PokeReturnValue:
-        """Poke as the base class does in its loop, with its ``silent_fail`` and ``never_fail``."""
-        try:
-            return self.poke(context)
-        except Exception as error:
-            if self.silent_fail:
-                self.log.exception("Poking failed; waiting goes on because of silent_fail")
-                return PokeReturnValue(is_done=False)
-            if self.never_fail:
-                raise AirflowSkipException("Skipping because of never_fail.") from error
-            raise

@@ -21,13 +21,23 @@ def event_of(poll: float | Job | KieError) -> dict[str, Any]:
         another, so its form stays.
     """
     if isinstance(poll, KieError):
-        return {"status": "error", **poll.to_event()}
+        return {"status": "error"} | {name: _carriable(value) for name, value in poll.to_event().items()}
     if isinstance(poll, Job):
-        # As text: a triggerer dies, with all its triggers, of an event that its wire format cannot carry,
-        # such as an integer of more than 64 bits in what a model answered.
         job = {"job": json.dumps(asdict(poll))}
         return event_of(poll.to_error()) | job if poll.state == "failed" else {"status": "success"} | job
     return {"status": "success", "credits": poll}
+
+
+def _carriable(value: Any) -> Any:
+    """
+    Change what Airflow's wire format cannot carry: half a character, an integer of more than 64 bits.
+
+    A triggerer dies of an event that has one, with all its triggers. Whatever kie.ai or a proxy has answered
+    may be in a message; a job, with what its model has answered, goes as text in ASCII.
+    """
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return None if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 def read_event(event: dict[str, Any] | None) -> float:

@@ -13,7 +13,7 @@ from airflow.sdk.execution_time import task_runner
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
-from airflow_provider_kie.triggers.credits import KieCreditsTrigger
+from airflow_provider_kie.sensors.jobs import KieJobSensor
 
 from .trial import Trial
 
@@ -71,21 +71,28 @@ def needs_a_store(trial: Trial, mode: str, store: Any) -> None:
 
 
 def wait(
-    mode: str, store: Any = None, *, try_number: int = 1, fellows: int = FELLOWS, **arguments: Any
+    mode: str,
+    store: Any = None,
+    *,
+    try_number: int = 1,
+    fellows: int = FELLOWS,
+    kind: type[KieCreditsSensor | KieJobSensor] = KieCreditsSensor,
+    **arguments: Any,
 ) -> Any:
     """
-    Wait for 50 credits, for one try of the task.
+    Wait for one try of the task; for 50 credits, unless told otherwise.
 
     :param mode: One of the three.
     :param store: The task's state store, where Airflow has one.
     :param try_number: Number of the try.
     :param fellows: How many wait in the triggerer; one waits alone, as all do before Airflow 3.3.
+    :param kind: Which sensor.
     :param arguments: Of the sensor.
-    :return: The balance.
+    :return: What the sensor returns.
     """
     given: dict[str, Any] = {
         "task_id": "wait",
-        "threshold": 50,
+        **({"threshold": 50} if kind is KieCreditsSensor else {}),
         "poke_interval": 0.01,
         "timeout": 20,
         "mode": "reschedule" if mode == "reschedule" else "poke",
@@ -97,7 +104,7 @@ def wait(
     )
     while True:
         # Each poke of a rescheduled sensor is another process.
-        sensor = KieCreditsSensor(**given)
+        sensor = kind(**given)
         try:
             return sensor.execute(context)
         except AirflowRescheduleException as again:
@@ -114,8 +121,9 @@ def wait(
 def _event(deferred: Any, fellows: int) -> Any:
     """Run the trigger as a triggerer would, from what Airflow's database keeps of it."""
     classpath, kwargs = deferred.trigger.serialize()
-    assert classpath == f"{KieCreditsTrigger.__module__}.{KieCreditsTrigger.__qualname__}"
-    triggers = [KieCreditsTrigger(**json.loads(json.dumps(kwargs))) for _ in range(fellows)]
+    kind = type(deferred.trigger)
+    assert classpath == f"{kind.__module__}.{kind.__qualname__}"
+    triggers = [kind(**json.loads(json.dumps(kwargs))) for _ in range(fellows)]
     # Not asyncio.run(), which takes away the loop that pytest-asyncio has set, unclosed.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         events = runner.run(_events(triggers, deferred.timeout.total_seconds()))
@@ -123,8 +131,12 @@ def _event(deferred: Any, fellows: int) -> Any:
     return events[0]
 
 
-async def _events(triggers: list[KieCreditsTrigger], timeout: float) -> list[Any]:
-    """Let triggers wait on one shared poll; give the event of each."""
+async def _events(triggers: list[Any], timeout: float) -> list[Any]:
+    """Let triggers wait side by side, on one shared poll where they have one; give the event of each."""
+    if not isinstance(triggers[0], BaseEventTrigger):
+        async with asyncio.timeout(timeout):
+            events = await asyncio.gather(*(anext(trigger.run()) for trigger in triggers))
+            return [event.payload for event in events]
     if SharedStreamManager is None or len(triggers) == 1:
         async with asyncio.timeout(timeout):
             return [(await anext(triggers[0].run())).payload]

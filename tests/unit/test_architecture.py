@@ -77,7 +77,9 @@ LAYERS = [
     "triggers.credits",
     "triggers.jobs",
     "sensors._rescheduled",
+    "sensors._base",
     "sensors.credits",
+    "sensors.jobs",
     "links",
     "operators._failures",
     "operators._rendering",
@@ -181,6 +183,7 @@ def test_a_dag_file_pays_for_at_most_15_modules() -> None:
         "from airflow_provider_kie.operators.files import KieUploadOperator, KieDownloadOperator;"
         "from airflow_provider_kie.operators.credits import KieCreditsBranchOperator;"
         "from airflow_provider_kie.sensors.credits import KieCreditsSensor;"
+        "from airflow_provider_kie.sensors.jobs import KieJobSensor;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     modules = json.loads(run_python(code))

@@ -240,7 +240,7 @@ async def test_past_the_deadline_it_looks_once_more_and_gives_up(looks: list[Job
 
 
 async def test_it_looks_when_half_of_the_usual_time_is_over(
-    looks: list[Job | KieError], pauses: list[float], durations: Durations, monkeypatch: pytest.MonkeyPatch
+    looks: list[Job | KieError], pauses: list[float], durations: Durations
 ) -> None:
     looks[:] = [Job(ID, model="a/model", state="success", seconds=80.0)]
     await event_of(KieJobTrigger(ID))

@@ -1,0 +1,137 @@
+"""What the sensors share: three ways to wait, with the same answers and the same errors."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+
+from airflow_provider_kie._compat import (
+    AirflowRescheduleException,
+    AirflowRuntimeError,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+    from airflow_provider_kie.decisions.waiting import Decision
+
+
+class KieBaseSensor(BaseSensorOperator):
+    """Pokes on a worker, or waits in the triggerer; ``soft_fail`` makes nothing but the timeout a skip."""
+
+    deferrable: bool
+    _failures = ConsecutiveFailures()
+    _outlasting = ""
+    """What a timeout's message ends with."""
+
+    @abstractmethod
+    def _check_arguments(self) -> None:
+        """Check the arguments, after templating, before any request."""
+
+    @abstractmethod
+    def _decide(self, failures: ConsecutiveFailures, poll: Any, context: Context) -> Decision:
+        """Decide what a poll means, given the failures right before it."""
+
+    @abstractmethod
+    def _trigger(self) -> BaseTrigger:
+        """Make what waits in the triggerer; its event goes to ``execute_complete``."""
+
+    def execute(self, context: Context) -> Any:
+        """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
+        self._check_arguments()
+        self._failures = ConsecutiveFailures()
+        if not self.deferrable:
+            return self._wait_on_workers(context)
+        first = self._first_poke(context)
+        if first.is_done:
+            return first.xcom_value
+        patience = timedelta(seconds=self.timeout)
+        return self.defer(trigger=self._trigger(), method_name="execute_complete", timeout=patience)
+
+    def _wait_on_workers(self, context: Context) -> Any:
+        """Wait as the base class does; if Airflow cannot say since when, leave that to the next poke."""
+        try:
+            return super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException) as error:
+            if not self._outlasting:
+                raise
+            raise type(error)(f"{error} {self._outlasting}") from error
+        except AirflowRuntimeError as error:
+            # So many polls have taken the timeout at the least, whenever the first was.
+            polls_at_most = self.timeout / max(self.poke_interval, 1.0)
+            if not self.reschedule or context.get("task_reschedule_count", 0) > polls_at_most:
+                raise
+            self.log.warning("Airflow cannot say since when this waits, will ask again: %s", error)
+            again = datetime.now(UTC) + timedelta(seconds=self.poke_interval)
+            raise AirflowRescheduleException(again) from error
+
+    def _judge(self, poll: Any, context: Context) -> Decision:
+        """Decide what a poll means, log it, and remember its failure for the next one."""
+        from airflow_provider_kie.client.errors import KieError
+
+        # An answer ends any row of failures, so the store need not be asked then.
+        if self.reschedule and not self.deferrable and isinstance(poll, KieError):
+            from airflow_provider_kie.sensors._rescheduled import RescheduledFailures
+
+            earlier = RescheduledFailures(context)
+            decision = self._decide(earlier.load(), poll, context)
+            earlier.save(decision.failures)
+        else:
+            decision = self._decide(self._failures, poll, context)
+            self._failures = decision.failures
+        if decision.message:
+            self.log.log(decision.level, "%s", decision.message)
+        return decision
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume as the base class does, but skip after a timeout only: a trigger that broke is none."""
+        try:
+            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as error:
+            message = f"{error} {self._outlasting}".rstrip()
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipping after the timeout: {message}") from error
+            raise AirflowSensorTimeout(message) from error
+        except TaskDeferralError as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping because of never_fail.") from error
+            raise
+
+    def _first_poke(self, context: Context) -> PokeReturnValue:
+        """Poke as the base class does in its loop, with its ``silent_fail`` and ``never_fail``."""
+        try:
+            return self._poke_once(context)
+        except Exception as error:
+            if self.silent_fail:
+                self.log.exception("Poking failed; waiting goes on because of silent_fail")
+                return PokeReturnValue(is_done=False)
+            if self.never_fail:
+                raise AirflowSkipException("Skipping because of never_fail.") from error
+            raise
+
+    def _poke_once(self, context: Context) -> PokeReturnValue:
+        done = self.poke(context)
+        return done if isinstance(done, PokeReturnValue) else PokeReturnValue(is_done=done)
+
+    @contextmanager
+    def _skipping_if_never_fail(self) -> Iterator[None]:
+        """Make an error of ours a skip, where ``never_fail`` wants it."""
+        from airflow_provider_kie.client.errors import KieError
+
+        try:
+            yield
+        except KieError as error:
+            if self.never_fail:
+                raise AirflowSkipException("Skipping because of never_fail.") from error
+            raise
