@@ -24,10 +24,12 @@ from airflow_provider_kie.client.errors import (
     KieFeatureDisabledError,
     KieInDoubtError,
     KieInsufficientCreditsError,
+    KieJobFailedError,
     KieJobNotFoundError,
     KieNoDataError,
     KieResponseError,
     KieSourceError,
+    KieUnavailableError,
     KieValidationError,
     quote,
 )
@@ -106,7 +108,7 @@ def get_job(job_id: str, *, api: str = MARKET) -> Call[Job]:
         family_of(api).record,
         partial(parse_record, check_job_id(job_id), api),
         params={"taskId": job_id},
-        explain=partial(_explain_missing, job_id, api),
+        explain=partial(_explain, job_id, api),
     )
 
 
@@ -174,8 +176,13 @@ def _job_id_of(data: Any) -> str:
         raise KieResponseError(f"accepted, but with a taskId that is none: {quote(job_id)!r}") from None
 
 
-def _explain_missing(job_id: str, api: str, error: KieError) -> KieError:
-    """Tell a record that is not there from other refusals: each family has its own way."""
+def _explain(job_id: str, api: str, error: KieError) -> KieError:
+    """Tell a record that is not there, in each family's way, and a failed job from other refusals."""
+    if isinstance(error, KieJobFailedError):
+        if not error.said_by_kie:
+            return KieUnavailableError(str(error), code=error.code, retry_after=error.retry_after)
+        said = f"Job {job_id} of {api} failed: {error.args[0]}"
+        return KieJobFailedError(said, code=error.code, said_by_kie=True, job_id=job_id)
     if isinstance(error, KieNoDataError) or (error.said_by_kie and error.code in (404, 422)):
         return KieJobNotFoundError(
             f"kie.ai has no record of job {job_id} under api {api!r} ({error.args[0]}). Unless the job is "
