@@ -1,10 +1,15 @@
 """
 A backlog of files, drained every hour, some at a time; finished files leave it, so nothing is done twice.
 
-A file that fails is tried again by the next run, and stays at the head of the line: look at failed runs. It
-needs the connection ``kie_default`` and the pool ``kie``, which bounds how many of its tasks, and of other
-DAGs' in the same pool, use kie.ai at a time: ``airflow pools set kie 4 "Tasks that use kie.ai"``. The folders
-in its params are on a disk that all workers share; files must arrive there complete, by being renamed.
+A file that fails is tried again by the next run, and stays at the head of the line: look at failed runs,
+because each of them may have paid. It needs the connection ``kie_default``, a triggerer and the pool ``kie``,
+which bounds how many of its tasks, and of other DAGs' in the same pool, use kie.ai at a time; with deferred
+tasks included, how many jobs run there, too:
+
+    airflow pools set kie 20 "Tasks that use kie.ai" --include-deferred
+
+The folders in its params are on a disk that all workers share; files must arrive there complete, by being
+renamed.
 """
 
 from __future__ import annotations
@@ -15,17 +20,21 @@ from pathlib import Path
 
 from airflow.sdk import DAG, Param, task, task_group
 
-from airflow_provider_kie.operators.files import KieUploadOperator
+from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.operators.jobs import KieGenerateOperator
 
 with DAG(
     "kie_backlog",
-    description="Uploads a folder, some files a run, and moves what is done",
+    description="Generates from a folder, some files a run, and moves what is done",
     schedule="@hourly",
     catchup=False,
     max_active_runs=1,  # two runs would take the same files
     params={
         "backlog": Param("/tmp/kie/backlog", type="string", description="Folder to drain"),  # noqa: S108
         "done": Param("/tmp/kie/done", type="string", description="Where finished files go"),  # noqa: S108
+        "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),  # noqa: S108
+        "model": Param("demo/edit", type="string", description="Model that takes an image and a prompt"),
+        "prompt": Param("the same, at night", type="string"),
         "files_per_run": Param(100, type="integer", minimum=1),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
@@ -54,16 +63,29 @@ with DAG(
     # [START howto_operator_kie_upload_pool]
     @task_group
     def drain(source: str) -> None:
-        """Upload a file and put it away, whatever becomes of the others."""
+        """Take one file all the way, whatever becomes of the others."""
         upload = KieUploadOperator(
             task_id="upload",
             source=source,
             upload_path="backlog",
             pool="kie",
             map_index_template="{{ task.source }}",
+            multiple_outputs=True,
         )
-        # Your own generating step, in the same pool, goes in between.
-        put_away(upload.output, "{{ params.done }}/{{ run_id }}")
+        generate = KieGenerateOperator(
+            task_id="generate",
+            model="{{ params.model }}",
+            input={"prompt": "{{ params.prompt }}", "image_urls": [upload.output["download_url"]]},
+            deferrable=True,
+            pool="kie",
+        )
+        download = KieDownloadOperator(
+            task_id="download",
+            file_url=generate.output["urls"],
+            destination="{{ params.outbox }}/{{ run_id }}/{{ ti.map_index }}/",
+            pool="kie",
+        )
+        download >> put_away(upload.output, "{{ params.done }}/{{ run_id }}")
 
     drain.expand(source=take("{{ params.backlog }}", "{{ params.files_per_run }}"))
     # [END howto_operator_kie_upload_pool]

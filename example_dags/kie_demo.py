@@ -1,8 +1,8 @@
 """
-Wait for credits, branch on them, upload by all three methods, download again, and compare every byte.
+Wait for credits, branch on them, upload by all three methods, generate, download again, compare every byte.
 
 ``make demo`` runs it on a real Airflow, against a simulated kie.ai or, with ``KIE_API_KEY`` set, the real
-one. It makes only free calls.
+one. There it makes only free calls, unless the param ``model`` names a model to pay for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from airflow.sdk import DAG, Param, task
 
 from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
 WORK_DIR = "{{ params.work_dir }}/{{ run_id }}"
@@ -28,8 +29,9 @@ with DAG(
     params={
         "work_dir": Param("/tmp/kie_demo", type="string", description="Folder for the files"),  # noqa: S108
         "threshold": Param(1, type="number", description="Credits to wait for"),
-        "generated_file_url": Param("", type="string", description="A file that kie.ai generated, if any"),
-        "generated_sha256": Param("", type="string", description="What its bytes have to hash to"),
+        "model": Param("", type="string", description="Model to pay for, if any"),
+        "prompt": Param("a cat on a bicycle", type="string"),
+        "generated_sha256": Param("", type="string", description="What its result hashes to, if known"),
     },
     tags=["kie"],
 ) as dag:
@@ -86,16 +88,31 @@ with DAG(
     )
     # [END howto_operator_kie_upload]
 
-    @task
-    def list_files(*uploads: dict[str, str], generated: str) -> list[str]:
+    @task.short_circuit(ignore_downstream_trigger_rules=False)
+    def may_pay(model: str) -> bool:
+        """Generate only if there is a model to pay for."""
+        return bool(model)
+
+    # [START howto_operator_kie_generate]
+    generate = KieGenerateOperator(
+        task_id="generate",
+        model="{{ params.model }}",
+        input={"prompt": "{{ params.prompt }}"},
+        timeout=1800,
+        deferrable=True,
+    )
+    # [END howto_operator_kie_generate]
+
+    @task(trigger_rule="none_failed")
+    def list_files(*uploads: dict[str, str], generated: list[str] | None) -> list[str]:
         """List the files to fetch back."""
-        return [upload["download_url"] for upload in uploads] + ([generated] if generated else [])
+        return [upload["download_url"] for upload in uploads] + (generated or [])
 
     urls = list_files(
         upload_base64.output,
         upload_stream.output,
         upload_url.output,
-        generated="{{ params.generated_file_url }}",
+        generated=generate.output["urls"],
     )
 
     # [START howto_operator_kie_download]
@@ -112,14 +129,17 @@ with DAG(
     ) -> list[str]:
         """Compare what came back with what was sent, byte for byte."""
         small, large = (Path(originals[name]).read_bytes() for name in ("small", "large"))
-        expected = [hashlib.sha256(sent).hexdigest() for sent in (small, large, large)] + [generated_sha256]
+        expected = [hashlib.sha256(sent).hexdigest() for sent in (small, large, large)]
         report = []
-        for sha256, download in zip(expected, downloads, strict=False):
+        for number, download in enumerate(downloads):
             path = Path(download["path"])
-            if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            wanted = expected[number] if number < len(expected) else generated_sha256
+            if wanted and hashlib.sha256(path.read_bytes()).hexdigest() != wanted:
                 raise ValueError(f"{path} is not what was sent")
-            report.append(f"{path.name.split('-')[-1]}: all {download['size']} bytes are the same")
+            same = "are the same" if wanted else "were generated"
+            report.append(f"{path.name.split('-')[-1]}: all {download['size']} bytes {same}")
         return report
 
     wait_for_credits >> enough_credits >> [files, too_few_credits]
+    files >> may_pay("{{ params.model }}") >> generate
     compare(files, download.output, "{{ params.generated_sha256 }}")

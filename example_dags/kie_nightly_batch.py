@@ -6,8 +6,8 @@ has finished; failed files stay for the next night. If the credits do not come w
 the other branch, ``too_few_credits``, and the whole inbox waits. It needs the connection
 ``kie_default``, and a triggerer.
 
-The generating itself is left out: it costs credits. ``generate`` stands where your own step goes, and the
-batch downloads what was uploaded, so that it runs as it is.
+Generating costs credits: on a real account, put a model and its price into the params first. What a file has
+cost is not paid again by a retry, whatever happened to its worker.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from airflow.sdk import DAG, Param, task, task_group
 
 from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
 with DAG(
     "kie_nightly_batch",
-    description="Credit-gated uploads and downloads, mapped tasks for each file",
+    description="Credit gate, upload, generate, download, put away: mapped tasks for each file",
     schedule="@daily",
     catchup=False,
     max_active_runs=1,  # two runs would take the same files
@@ -33,7 +34,9 @@ with DAG(
         "inbox": Param("/tmp/kie/inbox", type="string", description="Folder of files to upload"),  # noqa: S108
         "done": Param("/tmp/kie/done", type="string", description="Where finished files go"),  # noqa: S108
         "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),  # noqa: S108
-        "credits_per_file": Param(5, type="number"),
+        "model": Param("demo/edit", type="string", description="Model that takes an image and a prompt"),
+        "prompt": Param("the same, at night", type="string"),
+        "credits_per_file": Param(5, type="number", description="The model's price"),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["kie"],
@@ -72,11 +75,6 @@ with DAG(
     too_few_credits = EmptyOperator(task_id="too_few_credits")  # or tell somebody
 
     @task
-    def generate(uploaded: dict[str, str]) -> str:
-        """Return the URL of a result: here, of the upload itself."""
-        return uploaded["download_url"]
-
-    @task
     def put_away(uploaded: dict[str, str], done: str) -> str:
         """Take a finished file out of the inbox, but not another one that has taken its place meanwhile."""
         source, target = Path(uploaded["source"]), Path(done, Path(uploaded["source"]).name)
@@ -98,13 +96,20 @@ with DAG(
             upload_path="nightly/{{ dag_run.run_after.strftime('%Y-%m-%d') }}",
             max_active_tis_per_dag=8,
             map_index_template="{{ task.source }}",
+            multiple_outputs=True,  # so that the next task can take a single key of the result
+        )
+        generate = KieGenerateOperator(
+            task_id="generate",
+            model="{{ params.model }}",
+            input={"prompt": "{{ params.prompt }}", "image_urls": [upload.output["download_url"]]},
+            deferrable=True,
+            max_active_tis_per_dag=20,
         )
         # [START howto_operator_kie_download_mapped]
         download = KieDownloadOperator(
             task_id="download",
-            file_url=generate(upload.output),
-            destination="{{ params.outbox }}/",
-            if_exists="skip",
+            file_url=generate.output["urls"],
+            destination="{{ params.outbox }}/{{ run_id }}/{{ ti.map_index }}/",
             max_active_tis_per_dag=8,
         )
         # [END howto_operator_kie_download_mapped]

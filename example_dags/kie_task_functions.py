@@ -13,6 +13,7 @@ with DAG(
     catchup=False,
     params={
         "source": Param("/tmp/kie/inbox/photo.png", type="string"),  # noqa: S108
+        "prompt": Param("a cat on a bicycle", type="string"),
         "destination": Param("/tmp/kie/outbox/", type="string"),  # noqa: S108
     },
     tags=["kie"],
@@ -35,8 +36,15 @@ with DAG(
         downloaded = KieHook().download_file(file_url, destination)
         return downloaded.path
 
+    @task(retries=0)  # a retry would pay for another one
+    def generate(prompt: str) -> list[str]:
+        """Generate an image and return its URLs."""
+        job = KieHook().generate({"prompt": prompt}, model="demo/image", timeout=600)
+        return job.urls
+
     # [END howto_hook_kie]
 
     file_url = upload("{{ params.source }}")
     balance() >> file_url
     fetch(file_url, "{{ params.destination }}")
+    fetch.expand(file_url=generate("{{ params.prompt }}"), destination=["{{ params.destination }}"])

@@ -2,7 +2,7 @@
 Run the example DAG ``kie_demo`` on a real Airflow: scheduler, triggerer, API server, sqlite; no containers.
 
 Without an account it talks to a simulated kie.ai on loopback; with ``KIE_API_KEY`` set, to the real one, with
-free calls only.
+free calls only, unless ``KIE_DEMO_MODEL`` names a model to pay for (``KIE_DEMO_PROMPT`` says what it makes).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from scripts.running import end_on_signals, every_second, say, standalone, wait_
 
 ROOT = Path(__file__).resolve().parent.parent
 THRESHOLD = 50
+MODEL, PRICE = "demo/video", 12
 
 
 def main() -> int:
@@ -33,18 +34,23 @@ def main() -> int:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kie-demo-")))
         kie: KieSimulator | None = None
         if key := os.environ.get("KIE_API_KEY"):
-            say("Using the real kie.ai with your KIE_API_KEY; free calls only.")
+            model = os.environ.get("KIE_DEMO_MODEL", "")
+            paid = f"one job of {model} will be paid for" if model else "free calls only"
+            say(f"Using the real kie.ai with your KIE_API_KEY; {paid}.")
             connection = json.dumps({"conn_type": "kie", "password": key})
-            params: dict[str, Any] = {"threshold": 0, "work_dir": f"{home}/files"}
+            params: dict[str, Any] = {"threshold": 0, "work_dir": f"{home}/files", "model": model}
+            if prompt := os.environ.get("KIE_DEMO_PROMPT"):
+                params["prompt"] = prompt
         else:
             kie = stack.enter_context(KieSimulator(credits=0))
             say(f"No KIE_API_KEY: a simulated kie.ai runs on {kie.api_url}, with 0 credits.")
             connection = kie.connection()
             generated = os.urandom(5_000_000)
+            kie.add_model(MODEL, seconds=8, credits=PRICE, files={"generated.mp4": generated})
             params = {
                 "threshold": THRESHOLD,
                 "work_dir": f"{home}/files",
-                "generated_file_url": kie.add_generated_file("generated.mp4", generated),
+                "model": MODEL,
                 "generated_sha256": hashlib.sha256(generated).hexdigest(),
             }
         say(f"Starting Airflow in {home} (this takes half a minute) ...")
@@ -82,6 +88,8 @@ def report(api: httpx.Client, state: str, kie: KieSimulator | None) -> None:
     if kie:
         calls = Counter(request.call for request in kie.requests)
         say("kie.ai was asked: " + ", ".join(f"{count}x {call}" for call, count in sorted(calls.items())))
+        paid = sum(job.charged for job in kie.jobs)
+        say(f"Jobs that were paid: {len(kie.jobs)}, for {paid:g} credits; {kie.credits:g} are left.")
     if state == "success":
         proof = api.get("/api/v2/dags/kie_demo/dagRuns/demo/taskInstances/compare/xcomEntries/return_value")
         value = proof.json()["value"]

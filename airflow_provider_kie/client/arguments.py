@@ -17,6 +17,11 @@ WORD = TypeVar("WORD", bound=str)
 # No model's input is nested like this; what contains itself is.
 JSON_DEPTH = 50
 
+# Whoever waits that long means for ever, and dates that lie further ahead do not exist.
+_LONGEST_SECONDS = timedelta(days=3650).total_seconds()
+# Beyond this no other program reads a number, nor does Python write it.
+_NUMBERS_END = 2**1024
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -119,6 +124,20 @@ def check_callback_url(callback_url: Any) -> str:
     raise ValueError(f"callback_url must be an https URL that kie.ai can reach, not {shown!r}")
 
 
+def check_text(name: str, value: str) -> str:
+    """
+    Check a text that goes into a body.
+
+    :param name: What it is, for the message.
+    :param value: The text.
+    :return: The text, unchanged.
+    :raises ValueError: It cannot be written as UTF-8.
+    """
+    if _HALF_A_PAIR.search(value):
+        raise ValueError(f"{quote(name)} cannot be sent: it has half a surrogate pair in it")
+    return value
+
+
 def positive_seconds(name: str, value: Any) -> float:
     """
     Read a span of time.
@@ -126,16 +145,19 @@ def positive_seconds(name: str, value: Any) -> float:
     :param name: The argument's name, for the message.
     :param value: Seconds, as a number or as text, or a ``timedelta``.
     :return: Seconds.
-    :raises ValueError: It is no number above 0.
+    :raises ValueError: It is no number above 0, or more than ten years.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     try:
         number = math.nan if isinstance(seconds, bool) else float(seconds)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if math.isfinite(number) and number > 0:
+    if 0 < number <= _LONGEST_SECONDS:
         return number
-    raise ValueError(f"{name} must be a number of seconds above 0 or a timedelta, not {value!r}")
+    raise ValueError(
+        f"{name} must be a number of seconds above 0 or a timedelta, of at most ten years; "
+        f"not {quote(repr(value))}"
+    )
 
 
 def optional_seconds(name: str, value: Any) -> float | None:
@@ -161,32 +183,32 @@ def json_object(name: str, value: Any) -> dict[str, Any]:
     """
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} must be a dict, not {type(value).__name__}")
-    return {_json_key(name, key): _json_value(f"{name}[{key!r}]", one) for key, one in value.items()}
+    return _json_dict(name, value, JSON_DEPTH)
 
 
-def _json_key(name: str, key: Any) -> str:
-    if not isinstance(key, str):
-        raise ValueError(f"{name} has the key {key!r}, which is {type(key).__name__}: JSON's keys are text")
-    _json_value(f"{name}, key {key!r}", key)
-    return key
+def _json_dict(name: str, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    for key in value:
+        if not isinstance(key, str):
+            kind = type(key).__name__
+            raise ValueError(f"{quote(name)} has the key {quote(repr(key))}, a {kind}: JSON's keys are text")
+        check_text(f"the key {name}[{key!r}]", key)
+    return {key: _json_value(f"{name}[{key!r}]", one, depth - 1) for key, one in value.items()}
 
 
-def _json_value(name: str, value: Any) -> Any:
-    if name.count("[") > JSON_DEPTH:
-        raise ValueError(f"{quote(name)} is nested too deeply")
+def _json_value(name: str, value: Any, depth: int) -> Any:
+    if depth < 0:
+        raise ValueError(f"{quote(name)} is nested too deeply, or contains itself")
     if isinstance(value, str):
-        if re.search(r"[\ud800-\udfff]", value):
-            raise ValueError(f"{name} is text that cannot be sent: it has half a surrogate pair in it")
+        return check_text(name, value)
+    if value is None or isinstance(value, bool):
         return value
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{name} is {value}, which JSON cannot carry")
+    if isinstance(value, int | float):
+        if not abs(value) < _NUMBERS_END:
+            raise ValueError(f"{quote(name)} is a number that JSON cannot carry: not finite, or too large")
         return value
     if isinstance(value, Mapping):
-        return json_object(name, value)
+        return _json_dict(name, value, depth)
     # What earlier mapped tasks returned is a sequence, too, but no list.
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [_json_value(f"{name}[{number}]", one) for number, one in enumerate(value)]
-    raise ValueError(f"{name} is a {type(value).__name__}, which JSON cannot carry; pass text, a number, ...")
+        return [_json_value(f"{name}[{number}]", one, depth - 1) for number, one in enumerate(value)]
+    raise ValueError(f"{quote(name)} is a {type(value).__name__}, which JSON cannot carry")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,14 +16,23 @@ from airflow_provider_kie.client.api.records import Job
 from airflow_provider_kie.client.arguments import optional_seconds, positive_seconds
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.client import KieClient
-from airflow_provider_kie.client.errors import KieError, KieInDoubtError, KieJobTimeoutError
+from airflow_provider_kie.client.errors import (
+    KieError,
+    KieInDoubtError,
+    KieJobFailedError,
+    KieJobTimeoutError,
+    quote,
+)
+from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 from airflow_provider_kie.decisions.jobs import decide, seconds_to_look
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
 from airflow_provider_kie.hooks import _metrics
 from airflow_provider_kie.hooks._base import KieBaseHook
 
-# How often whoever waits looks whether it is to end.
-LOOK_SECONDS = 0.1
+log = logging.getLogger(__name__)
+
+# How often whoever waits looks whether it is to end; more often than promised: no sleep is short.
+LOOK_SECONDS = 0.05
 
 
 class KieJobsHook(KieBaseHook):
@@ -55,7 +66,10 @@ class KieJobsHook(KieBaseHook):
         """
         call = jobs.submit_job(input, model=model, api=api, callback_url=callback_url)
         with self.get_conn() as client:
-            return self.send_submission(client, call, model or api)
+            job_id = self.send_submission(client, call, model or api)
+        keys = quote(", ".join(input)) or "no input"
+        log.info("Submitted job %s to %s, with %s", job_id, model or api, keys)
+        return job_id
 
     def send_submission(self, client: KieClient, call: Call[str], model: str) -> str:
         """
@@ -150,7 +164,6 @@ class KieJobsHook(KieBaseHook):
         patience = positive_seconds("timeout", timeout)
         interval = optional_seconds("poll_interval", poll_interval)
         job_id = self.submit_job(input, model=model, api=api, callback_url=callback_url)
-        self.log.info("Submitted job %s", job_id)
         return self.wait_for_job(Job(job_id, api, model), timeout=patience, poll_interval=interval)
 
     def wait_for_job(
@@ -175,23 +188,44 @@ class KieJobsHook(KieBaseHook):
         :raises KieJobTimeoutError: It still runs, and will be billed.
         :raises KieError: It cannot be asked for, and waiting does not mend that; it may still run.
         """
-        begin = time.monotonic()
-        failures, state = ConsecutiveFailures(), job.state
+        try:
+            poll = self._wait(job, timeout, poll_interval, age, on_wait)
+        except KieError:
+            raise
+        except BaseException:
+            # Airflow's execution_timeout, for example, which knows nothing of jobs.
+            log.warning("Nothing was cancelled: %s", billed(job))
+            raise
+        return self.finish(job, poll)
+
+    def _wait(
+        self,
+        job: Job,
+        timeout: float,
+        poll_interval: float | None,
+        age: float,
+        on_wait: Callable[[], None],
+    ) -> Job | KieError:
+        """Give the look that ends the waiting."""
+        begin, elapsed, asked = time.monotonic(), 0.0, 0.0
+        failures, last = ConsecutiveFailures(), job
         while True:
-            elapsed = time.monotonic() - begin
-            pause = seconds_to_look(age + elapsed, interval=poll_interval)
+            pause = max(seconds_to_look(age + elapsed, interval=poll_interval), asked)
             self._sleep(min(pause, timeout - elapsed), on_wait)
-            poll = self._look(job)
+            poll = self._look(job, on_wait)
             elapsed = time.monotonic() - begin
             decision = decide(failures, poll, age=age + elapsed)
             failures = decision.failures
             if decision.outcome != "wait":
-                return self.finish(job, poll)
-            if isinstance(poll, KieError) or poll.state != state:
-                self.log.log(decision.level, "Job %s: %s", job.job_id, decision.message)
-            state = state if isinstance(poll, KieError) else poll.state
+                return poll
+            if isinstance(poll, KieError):
+                asked = min(poll.retry_after or 0.0, RETRY_AFTER_LIMIT)
+            if isinstance(poll, KieError) or poll.state != last.state:
+                log.log(decision.level, "Job %s: %s", job.job_id, decision.message)
+            if isinstance(poll, Job):
+                last, asked = poll, 0.0
             if elapsed >= timeout:
-                raise still_running(job, f"did not end within {timeout:g} seconds")
+                raise still_running(last, f"did not end within {timeout:g} seconds")
 
     def finish(self, job: Job, poll: Job | KieError) -> Job:
         """
@@ -203,6 +237,9 @@ class KieJobsHook(KieBaseHook):
         :raises KieJobFailedError: It ended without a result.
         :raises KieError: It cannot be asked for; the message says that it may still run.
         """
+        if isinstance(poll, KieJobFailedError):
+            _metrics.report_job("failed", job.model or job.api, self.kie_conn_id)
+            raise poll
         if isinstance(poll, KieError):
             raise poll.saying(f"{poll.args[0]} Nothing was cancelled: {billed(job)}")
         poll = replace(poll, model=poll.model or job.model)
@@ -211,15 +248,29 @@ class KieJobsHook(KieBaseHook):
             raise poll.to_error()
         _metrics.report_success(poll, self.kie_conn_id)
         cost = "an unknown price" if poll.credits is None else f"{poll.credits:.15g} credits"
-        self.log.info("Job %s is done, for %s: %d files", poll.job_id, cost, len(poll.urls))
+        log.info("Job %s is done, for %s: %d files", poll.job_id, cost, len(poll.urls))
         return poll
 
-    def _look(self, job: Job) -> Job | KieError:
-        """Look once: the next look is the retry."""
+    def _look(self, job: Job, on_wait: Callable[[], None]) -> Job | KieError:
+        """Look once, in a thread: this one sees that it is to end, however slow kie.ai is."""
+        call = jobs.get_job(job.job_id, api=job.api)
         try:
-            return self.get_job(job.job_id, api=job.api, max_retries=0)
+            client = self.get_conn(max_retries=0)
         except KieError as error:
             return error
+        executor = ThreadPoolExecutor(1, thread_name_prefix="kie-look")
+        with client:
+            looking = executor.submit(client.send, call)
+            try:
+                while not wait([looking], LOOK_SECONDS).done:
+                    on_wait()
+            except BaseException:
+                client.stop()
+                raise
+            finally:
+                executor.shutdown(wait=False)
+        failed = looking.exception()
+        return failed if isinstance(failed, KieError) else looking.result()
 
     def _sleep(self, seconds: float, on_wait: Callable[[], None]) -> None:
         end = time.monotonic() + seconds

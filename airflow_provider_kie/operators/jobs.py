@@ -55,7 +55,8 @@ class KieGenerateOperator(BaseOperator):
     :param kie_conn_id: Airflow connection. (templated)
     :return: ``{job_id, api, model, state, urls, output, credits, seconds, created_at, completed_at}``:
         ``urls`` are the result's files in order, ``output`` is all of kie.ai's result, times are ISO 8601 in
-        UTC.
+        UTC. Each key is an XCom of its own, too: ``generate.output["urls"]`` goes into a
+        ``KieDownloadOperator``.
     :raises ValueError: An argument is unusable; nothing was sent.
     :raises AirflowFailException: No retry can help: kie.ai refused the job, it is in doubt, or it failed for
         a reason that does not pass.
@@ -97,6 +98,8 @@ class KieGenerateOperator(BaseOperator):
         kie_conn_id: str = "kie_default",
         **kwargs: Any,
     ) -> None:
+        # So that ``generate.output["urls"]`` is the list that a download takes.
+        kwargs.setdefault("multiple_outputs", True)
         super().__init__(**kwargs)
         self.input = input
         self.model = model

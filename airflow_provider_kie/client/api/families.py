@@ -17,7 +17,7 @@ class Family:
     :param submit: Path that takes new jobs.
     :param record: Path of a job's record.
     :param state: Field of the record with the state.
-    :param result: Field of the record with the result, as an object or as JSON in text; dots go deeper.
+    :param result: Field of the record with the result, as an object or as JSON in text.
     :param urls: Fields of the result with the files' URLs, in order; ``[]`` stands for each entry of a list.
     :param has_model: Whether the body names a model.
     :param wants_callback: Whether a callback URL is required.

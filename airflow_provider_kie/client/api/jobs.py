@@ -13,6 +13,7 @@ from airflow_provider_kie.client.arguments import (
     check_callback_url,
     check_choice,
     check_job_id,
+    check_text,
     json_object,
 )
 from airflow_provider_kie.client.call import Call
@@ -23,9 +24,11 @@ from airflow_provider_kie.client.errors import (
     KieFeatureDisabledError,
     KieInDoubtError,
     KieInsufficientCreditsError,
+    KieJobFailedError,
     KieJobNotFoundError,
     KieNoDataError,
     KieResponseError,
+    KieSourceError,
     KieUnavailableError,
     KieValidationError,
     quote,
@@ -38,10 +41,16 @@ NO_CALLBACK = "https://callback.invalid/"
 # What kie.ai says when it takes a request and accepts no job.
 _REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 413, 422, 433, 451, 505})
 # Code 500 says so as well as that something broke; only the words differ.
-_SAYS_PAUSED = re.compile(r"\bpaused\b|disabled", re.IGNORECASE)
+_SAYS_PAUSED = re.compile(r"\b(paused|disabled)\b", re.IGNORECASE)
 _SAYS_PARAMETER = re.compile(
-    r"\b(is|are) (required|invalid)\b|not within the range|allowed options|\b(must|cannot|can't) be\b"
-    r"|\bnot supported\b|\binvalid (parameter|value|input|model)",
+    r"\b(is|are) (required|invalid|not supported)\b|not within the range|allowed options|\bmust be\b"
+    r"|\b(cannot|can't) be (empty|blank|null)\b|\binvalid (parameter|value|input|model)",
+    re.IGNORECASE,
+)
+_NAMES_A_FILE = re.compile(r"url|link|image|video|audio|file", re.IGNORECASE)
+# Of its own parts kie.ai says the same, and they may break after it has accepted a job.
+_NAMES_A_PART = re.compile(
+    r"\b(server|service|upstream|gateway|internal|response|result|connection|time-?out|\w*exception)\b",
     re.IGNORECASE,
 )
 _was_not_accepted = may_repeat(False)
@@ -64,7 +73,7 @@ def submit_job(
     """
     family = family_of(api)
     body = json_object("input", input)
-    if model is not None and not (isinstance(model, str) and model.strip()):
+    if model is not None and not (isinstance(model, str) and check_text("model", model).strip()):
         raise ValueError(f"model must be the name of a model, not {model!r}")
     if callback_url is not None:
         check_callback_url(callback_url)
@@ -99,7 +108,7 @@ def get_job(job_id: str, *, api: str = MARKET) -> Call[Job]:
         family_of(api).record,
         partial(parse_record, check_job_id(job_id), api),
         params={"taskId": job_id},
-        explain=partial(_explain_missing, job_id, api),
+        explain=partial(_explain, job_id, api),
     )
 
 
@@ -126,36 +135,54 @@ def judge_submission(error: KieError) -> KieError:
         return error
     if isinstance(error, KieConnectionError) and error.never_sent:
         return error
-    if error.said_by_kie:
-        said = str(error.args[0])
-        if error.code in _REFUSALS or (error.code == 500 and not isinstance(error, KieUnavailableError)):
-            return error
-        if error.code == 500 and _SAYS_PAUSED.search(said):
-            return KieFeatureDisabledError(said, code=500, said_by_kie=True)
-        if error.code == 500 and _SAYS_PARAMETER.search(said):
-            return KieValidationError(said, code=500, said_by_kie=True)
+    if error.said_by_kie and error.code in _REFUSALS:
+        return error
+    if error.said_by_kie and error.code == 500 and (refusal := _refusal_in(error)):
+        return refusal
+    said = str(error).rstrip(".")
     return KieInDoubtError(
-        f"{error} Whether kie.ai has accepted the job, and will bill it, cannot be told from this.",
+        f"{said}. Whether kie.ai has accepted the job, and will bill it, cannot be told from this.",
         code=error.code,
     )
+
+
+def _refusal_in(error: KieError) -> KieError | None:
+    """Read from the words of a code 500 that kie.ai accepted nothing."""
+    said = str(error.args[0])
+    if _NAMES_A_PART.search(said):
+        return None
+    if _SAYS_PAUSED.search(said):
+        return KieFeatureDisabledError(said, code=500, said_by_kie=True)
+    if isinstance(error, KieSourceError):
+        return error if _NAMES_A_FILE.search(said) else None
+    if _SAYS_PARAMETER.search(said):
+        return KieValidationError(said, code=500, said_by_kie=True)
+    return None
 
 
 def _put(body: dict[str, Any], name: str, value: str | None) -> None:
     """Add an argument to a body, which may have it already."""
     if value is not None and body.setdefault(name, value) != value:
-        raise ValueError(f"input has another {name} ({body[name]!r}) than the argument ({value!r})")
+        raise ValueError(f"input has another {name} than the argument: leave one of them out")
 
 
 def _job_id_of(data: Any) -> str:
     job_id = data.get("taskId") if isinstance(data, Mapping) else None
+    if not isinstance(job_id, str):
+        raise KieResponseError("accepted, but without a taskId")
     try:
         return check_job_id(job_id)
     except ValueError:
-        raise KieResponseError(f"accepted, but with no usable taskId: {quote(repr(job_id))}") from None
+        raise KieResponseError(f"accepted, but with a taskId that is none: {quote(job_id)!r}") from None
 
 
-def _explain_missing(job_id: str, api: str, error: KieError) -> KieError:
-    """Tell a record that is not there from other refusals: each family has its own way."""
+def _explain(job_id: str, api: str, error: KieError) -> KieError:
+    """Tell a record that is not there, in each family's way, and a failed job from other refusals."""
+    if isinstance(error, KieJobFailedError):
+        if not error.said_by_kie:
+            return KieUnavailableError(str(error), code=error.code, retry_after=error.retry_after)
+        said = f"Job {job_id} of {api} failed: {error.args[0]}"
+        return KieJobFailedError(said, code=error.code, said_by_kie=True, job_id=job_id)
     if isinstance(error, KieNoDataError) or (error.said_by_kie and error.code in (404, 422)):
         return KieJobNotFoundError(
             f"kie.ai has no record of job {job_id} under api {api!r} ({error.args[0]}). Unless the job is "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pendulum
@@ -23,7 +23,9 @@ _STATES: Mapping[str, State] = {
     **dict.fromkeys(("fail", "failed", "2", "3"), "failed"),
 }
 # The media may be there, and only their announcement has failed.
-_UNANNOUNCED = "callback_exception"
+_UNANNOUNCED = "callback_"
+# Failures for which no input is to blame, although their codes look like it.
+_PASSING = frozenset({408, 429, 430, 455})
 _BLAMES_THE_INPUT = re.compile(
     r"sensitive|nsfw|unsafe|moderat|policy|prohibit|violat|copyright|flagged|blocked|not allowed"
     r"|invalid|required|must be|unsupported|not support|not within the range",
@@ -65,9 +67,7 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON-safe dict that the operator returns."""
-        given = asdict(self)
-        del given["code"], given["reason"]
-        return given
+        return {name: value for name, value in vars(self).items() if name not in ("code", "reason")}
 
     def to_error(self) -> KieJobFailedError:
         """
@@ -76,7 +76,7 @@ class Job:
         :return: Transient unless the job's own input is to blame.
         """
         code = self.code or 0
-        own_fault = 400 <= code < 500 and code not in (408, 429)
+        own_fault = 400 <= code < 500 and code not in _PASSING
         said = self.reason or "no reason given"
         return KieJobFailedError(
             f"Job {self.job_id} of {self.model or self.api} failed: {said}"
@@ -104,18 +104,19 @@ def parse_record(job_id: str, api: str, data: Any) -> Job:
     if data.get("taskId") not in (None, "", job_id):
         raise KieResponseError(f"asked for the record of job {job_id}, got that of another")
     family = FAMILIES[api]
-    word = str(data.get(family.state, "")).lower()
+    word = _word(data.get(family.state)).lower()
     output = _loaded(data.get(family.result))
     found = [url for path in family.urls for url in _pick(output, path)]
-    state = _state_of(word, bool(output) and all(found))
-    if state == "success" and not output:
+    is_there = _has_content(output)
+    state = _state_of(word, is_there and all(found) and bool(found or not family.urls))
+    if state == "success" and not is_there:
         raise KieResponseError(f"job {job_id} has succeeded, but its record has no {family.result}")
     created, completed = data.get("createTime"), data.get("completeTime")
     over = state in ("success", "failed")
     return Job(
         job_id=job_id,
         api=api,
-        model=data["model"] if isinstance(data.get("model"), str) else None,
+        model=(quote(data["model"]) or None) if isinstance(data.get("model"), str) else None,
         state=state,
         urls=_checked_urls(job_id, found) if state == "success" else [],
         output=output if state == "success" else None,
@@ -128,7 +129,7 @@ def parse_record(job_id: str, api: str, data: Any) -> Job:
 
 
 def _state_of(word: str, is_complete: bool) -> State:
-    if word == _UNANNOUNCED:
+    if word.startswith(_UNANNOUNCED):
         return "success" if is_complete else "running"
     if word.endswith(("_failed", "_error")):
         return "failed"
@@ -137,29 +138,32 @@ def _state_of(word: str, is_complete: bool) -> State:
 
 
 def _loaded(value: Any) -> Any:
-    """Read a field that may be JSON in text."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+    """Read a field that may be JSON in text, some of it written by Python, whose NaN nobody else reads."""
+    if isinstance(value, str) and (value.lstrip()[:1] in ("{", "[") or value.strip() == "null"):
         try:
-            return json.loads(value)
+            return json.loads(value, parse_constant=lambda _: None)
         except (ValueError, RecursionError):
             return None
     return value
 
 
+def _has_content(output: Any) -> bool:
+    """Whether there is more in a result than the job's own id."""
+    if isinstance(output, Mapping):
+        return any(value for name, value in output.items() if name != "taskId")
+    return bool(output)
+
+
 def _pick(value: Any, path: str) -> Iterator[Any]:
-    """Give the values at a path such as ``sunoData[].audioUrl``; None for an entry that lacks it."""
-    name, _, rest = path.partition(".")
-    found = value.get(name.removesuffix("[]")) if isinstance(value, Mapping) else None
-    if name.endswith("[]"):
-        entries = _loaded(found)
-        entries = entries if isinstance(entries, list) else []
-    else:
-        entries = [] if found is None and not rest else [found]
-    for entry in entries:
-        if rest:
-            yield from list(_pick(entry, rest)) or [None]
-        else:
-            yield entry
+    """Give the values at a path such as ``sunoData[].audioUrl``; None for a list's entry that lacks it."""
+    name, is_list, rest = path.partition("[]")
+    found = value.get(name) if isinstance(value, Mapping) else None
+    if not is_list:
+        yield from [found] if found else []
+        return
+    entries = _loaded(found)
+    for entry in entries if isinstance(entries, list) else []:
+        yield next(_pick(entry, rest[1:]), None) if rest else entry
 
 
 def _checked_urls(job_id: str, found: list[Any]) -> list[str]:
@@ -176,13 +180,17 @@ def _failure(data: Mapping[str, Any], word: str) -> dict[str, Any]:
     )
     number = _number(code)
     # Suno's reason is the state; a code can be a word as well.
-    words = [str(part) for part in (said, code if number is None else None) if part]
+    words = [_word(part) for part in (said, code if number is None else None) if _word(part)]
     if not word.isdigit() and word not in _STATES:
         words.append(word.upper())
     return {
         "code": None if number is None else int(number),
         "reason": quote(", ".join(words)) if words else None,
     }
+
+
+def _word(value: Any) -> str:
+    return str(value).strip() if isinstance(value, str | int | float) else ""
 
 
 def _number(value: Any) -> float | None:
@@ -201,7 +209,7 @@ def _seconds(cost: Any, created: Any, completed: Any) -> float | None:
     span = (end - begin) / 1000 if begin and end and end >= begin else None
     if seconds is None or seconds <= 0:
         return span
-    return seconds / 1000 if span is not None and seconds > 10 * span + 60 else seconds
+    return min(seconds, seconds / 1000, key=lambda one: abs(one - span)) if span is not None else seconds
 
 
 def _moment(milliseconds: Any) -> str | None:

@@ -9,7 +9,11 @@ from tenacity import RetryCallState, Retrying
 from airflow_provider_kie.client import retries
 from airflow_provider_kie.client.errors import (
     KieAuthError,
+    KieCancelledError,
     KieConnectionError,
+    KieGatewayError,
+    KieInDoubtError,
+    KieInsufficientCreditsError,
     KieRateLimitError,
     KieResponseError,
     KieTransferError,
@@ -19,6 +23,7 @@ from airflow_provider_kie.client.retries import may_repeat, retry_policy, second
 
 # As they are outside of tests, where nothing waits.
 BACKOFF = retries._backoff
+CREATION_BACKOFF = retries._creation_backoff
 MAINTENANCE_BACKOFF = retries._maintenance_backoff
 LOGGER = "airflow_provider_kie.client.retries"
 
@@ -26,6 +31,7 @@ LOGGER = "airflow_provider_kie.client.retries"
 @pytest.fixture
 def _waiting(monkeypatch: pytest.MonkeyPatch, _no_waiting_between_retries: None) -> None:
     monkeypatch.setattr(retries, "_backoff", BACKOFF)
+    monkeypatch.setattr(retries, "_creation_backoff", CREATION_BACKOFF)
     monkeypatch.setattr(retries, "_maintenance_backoff", MAINTENANCE_BACKOFF)
 
 
@@ -57,6 +63,10 @@ def failing(*errors: BaseException) -> tuple[Callable[[], str], list[BaseExcepti
         (KieConnectionError("x"), True, False),
         (KieConnectionError("x", never_sent=True), True, True),
         (KieConnectionError("x", never_sent=True, transient=False), False, False),
+        (KieGatewayError("x", code=502), True, False),
+        (KieCancelledError("x"), False, False),
+        (KieInDoubtError("x"), False, False),
+        (KieInsufficientCreditsError("x", code=429), False, False),
         (KieTransferError("x"), True, False),
         (KieTransferError("x", transient=False), False, False),
         (KieResponseError("x", transient=True), True, False),
@@ -106,6 +116,30 @@ def test_without_it_the_wait_is_anywhere_below_a_doubling_bound(attempt: int, bo
 def test_maintenance_is_waited_for_longer(attempt: int, bound: float) -> None:
     waits = [seconds_to_wait(state_after(KieUnavailableError("x", code=455), attempt)) for _ in range(200)]
     assert bound / 2 < max(waits) <= bound
+
+
+@pytest.mark.usefixtures("_waiting")
+@pytest.mark.parametrize(("attempt", "bound"), [(1, 10), (2, 20), (3, 40), (4, 80), (5, 120), (20, 120)])
+def test_creations_that_met_their_limit_wait_until_there_is_room_again(attempt: int, bound: float) -> None:
+    state = state_after(KieRateLimitError("x", code=429), attempt)
+    waits = [seconds_to_wait(state, repeatable=False) for _ in range(200)]
+    assert min(waits) >= 5
+    assert bound / 2 < max(waits) <= bound
+    assert max(seconds_to_wait(state) for _ in range(200)) <= 2**attempt
+
+
+@pytest.mark.usefixtures("_waiting")
+def test_creations_that_met_no_limit_wait_as_everything_else_does() -> None:
+    state = state_after(KieConnectionError("x", never_sent=True))
+    assert max(seconds_to_wait(state, repeatable=False) for _ in range(200)) <= 1
+
+
+@pytest.mark.usefixtures("_waiting")
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_policy_waits_as_its_call_has_to(repeatable: bool) -> None:
+    wait = retry_policy("call", max_retries=4, repeatable=repeatable)["wait"]
+    waits = [wait(state_after(KieRateLimitError("x", code=429))) for _ in range(200)]
+    assert (max(waits) > 1) is not repeatable
 
 
 @pytest.mark.usefixtures("_waiting")

@@ -9,28 +9,13 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
-from airflow_provider_kie.simulator.__main__ import main
-
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(kie: KieSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Give a command to the simulator that the default connection leads to; give what it prints."""
-    monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", kie.connection())
-
-    def give(*arguments: str) -> str:
-        main(arguments)
-        return capsys.readouterr().out
-
-    return give
+from tests.unit.simulator.conftest import Run
 
 
 def refused(run: Run, *arguments: str) -> str:

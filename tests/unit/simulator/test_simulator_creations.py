@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -78,6 +80,17 @@ def test_the_21st_creation_in_ten_seconds_is_refused(kie: KieSimulator, web: htt
         kie.creation_limit = 0
 
 
+def test_creations_count_for_ten_seconds(
+    kie: KieSimulator, web: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_kie.simulator.jobs.CREATION_SECONDS", 0.3)
+    kie.creation_limit = 1
+    submitted(kie, web)
+    assert submit(kie, web)["code"] == 429
+    time.sleep(0.35)
+    submitted(kie, web)
+
+
 def test_refused_creations_do_not_count_for_the_limit(kie: KieSimulator, web: httpx.Client) -> None:
     kie.creation_limit = 1
     for _ in range(2):
@@ -143,3 +156,14 @@ def test_a_late_answer_is_that_of_a_job_that_runs_already(kie: KieSimulator, web
             f"{kie.api_url}/api/v1/jobs/createTask", json={"model": "a/model", "input": INPUT}, timeout=0.2
         )
     assert len(kie.jobs) == 1
+
+
+def test_creations_from_many_threads_are_each_paid_once(kie: KieSimulator, web: httpx.Client) -> None:
+    kie.creation_limit = None
+    kie.add_model("a/model", seconds=0.05, credits=3, hold=4)
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: submit(kie, web)["code"], range(64)))
+    kie.finish_jobs()
+    assert len({job.job_id for job in kie.jobs}) == len(kie.jobs) == codes.count(200)
+    assert codes.count(200) + codes.count(402) == 64
+    assert kie.credits == 100 - 3 * len(kie.jobs)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_kie.client.api import credits, files
+from airflow_provider_kie.client.api import credits, files, jobs
 from airflow_provider_kie.client.api.credits import parse_credits
 from airflow_provider_kie.client.api.files import parse_link, parse_upload
 from airflow_provider_kie.client.call import Call, FilePart
@@ -73,11 +73,13 @@ ALL: list[Call[Any]] = [
     files.upload_stream("p", PART),
     files.upload_base64("p", "n", "d"),
     files.upload_url("p", "n", "u"),
+    jobs.get_job("0123"),
+    jobs.submit_job({}, model="m"),
 ]
 
 
-def test_what_is_free_is_repeatable() -> None:
-    assert all(call.repeatable for call in ALL)
+def test_what_is_free_is_repeatable_and_nothing_else() -> None:
+    assert [call.name for call in ALL if not call.repeatable] == ["job submission"]
 
 
 def test_calls_have_names_of_their_own() -> None:
