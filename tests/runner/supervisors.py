@@ -35,6 +35,7 @@ _MODULES = (
     "airflow_provider_kie.operators.jobs",
     "airflow_provider_kie.operators._generation",
     "airflow_provider_kie.sensors.credits",
+    "airflow_provider_kie.sensors.jobs",
     "airflow_provider_kie.triggers.jobs",
 )
 
