@@ -128,7 +128,7 @@ class Task:
     A task on the bench.
 
     :param bench: The bench.
-    :param kind: ``upload``, ``download``, ``branch`` or ``sensor``.
+    :param kind: ``upload``, ``download``, ``generate``, ``branch``, ``sensor`` or ``job_sensor``.
     :param arguments: Of the operator; may be changed between tries, as may ``metrics_fail``.
     :param folder: For its logs.
     :param instance: What Airflow knows of it.
@@ -142,14 +142,17 @@ class Task:
         self.metrics_fail = False
         self._runs = count(1)
 
-    def start(self, *, again: bool = False) -> Run:
+    def start(self, *, again: bool = False, resumed: dict[str, Any] | None = None) -> Run:
         """
         Start a try.
 
         :param again: The same try again, after a reschedule.
+        :param resumed: The same try again, after a deferral: what a :class:`Deferral` tells it.
         :return: The try, which may not have begun yet.
         """
-        if again:
+        if resumed:
+            self.airflow.resume(resumed)
+        elif again:
             self.airflow.poke_again()
         else:
             self.airflow.next_try()
@@ -159,15 +162,32 @@ class Task:
         (folder / "task.json").write_text(json.dumps(job))
         return self._bench.start(self.airflow, folder, metrics_fail=self.metrics_fail)
 
-    def run(self, *, again: bool = False, seconds: float = 30) -> Outcome:
+    def run(
+        self, *, again: bool = False, resumed: dict[str, Any] | None = None, seconds: float = 30
+    ) -> Outcome:
         """
-        Run a try to its end.
+        Run a try to its end, or to its deferral.
 
         :param again: The same try again, after a reschedule.
+        :param resumed: The same try again, after a deferral.
         :param seconds: How long it may take; then it is killed.
         :return: How it ended.
         """
-        return self.start(again=again).wait(seconds)
+        return self.start(again=again, resumed=resumed).wait(seconds)
+
+    def finish(self, *, seconds: float = 30) -> Outcome:
+        """
+        Run a try to its end, with a triggerer if it defers.
+
+        :param seconds: How long each part may take.
+        :return: How it ended.
+        """
+        ended = self.run(seconds=seconds)
+        while ended.state == "deferred":
+            deferral = self.airflow.deferral
+            assert deferral is not None
+            ended = self.run(resumed=deferral.resumed_with(deferral.fire()), seconds=seconds)
+        return ended
 
 
 class Bench:

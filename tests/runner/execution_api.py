@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
+from .deferrals import Deferral
+
 LONG_AGO = "2026-01-01T00:00:00Z"
 Route = Literal["run", "state", "heartbeat", "fields", "connection", "store", "xcom", "other"]
 _OF_A_TASK: dict[str, Route] = {"run": "run", "state": "state", "heartbeat": "heartbeat", "rtif": "fields"}
@@ -71,15 +73,19 @@ class TaskInstance:
         self.max_tries = self.retries
         self.reschedules = 0
         self.first_start = LONG_AGO
+        self.deferral: Deferral | None = None
+        self._resumed: dict[str, Any] = {}
         self._faults: dict[Route, Iterator[tuple[int | None, float]]] = {}
         self._changed = threading.Condition()
         self._begin()
 
-    def _begin(self) -> None:
-        self.id = str(uuid.uuid4())
+    def _begin(self, resumed: dict[str, Any] | None = None) -> None:
+        if not resumed:
+            self.id = str(uuid.uuid4())
+            self.xcoms: dict[str, Any] = {}
+        self._resumed = resumed or {}
         self.pid = 0
         self.states: list[str] = []
-        self.xcoms: dict[str, Any] = {}
         self.requests: list[Request] = []
         self.told_to_end_at: float | None = None
         self.is_told_to_end = threading.Event()
@@ -98,6 +104,14 @@ class TaskInstance:
         """Begin again after a reschedule; it is the same try."""
         self.reschedules += 1
         self._begin()
+
+    def resume(self, told: dict[str, Any]) -> None:
+        """
+        Begin again after a deferral; it is the same try, and its XComs are kept.
+
+        :param told: As of :class:`Deferral`.
+        """
+        self._begin(told)
 
     def clear(self) -> None:
         """Allow more tries, as the button "Clear" does; the state store stays."""
@@ -164,6 +178,8 @@ class TaskInstance:
             self.requests.append(request)
             if request.route == "state":
                 self.states.append(body["state"])
+                if body["state"] == "deferred":
+                    self.deferral = Deferral.read(body)
             elif request.route == "run":
                 self.pid = body["pid"]
             status, delay = next(self._faults.get(request.route, iter(())), (None, 0.0))
@@ -188,6 +204,7 @@ class TaskInstance:
             "max_tries": self.max_tries,
             "should_retry": self.max_tries != 0 and self.try_number <= self.max_tries,
             "task_reschedule_count": self.reschedules,
+            **self._resumed,
         }
 
     def _watch(self, pid: int, is_gone: threading.Event) -> None:

@@ -32,7 +32,11 @@ _MODULES = (
     "airflow_provider_kie.hooks.kie",
     "airflow_provider_kie.operators.credits",
     "airflow_provider_kie.operators.files",
+    "airflow_provider_kie.operators.jobs",
+    "airflow_provider_kie.operators._generation",
     "airflow_provider_kie.sensors.credits",
+    "airflow_provider_kie.sensors.jobs",
+    "airflow_provider_kie.triggers.jobs",
 )
 
 
@@ -111,7 +115,7 @@ def _warm_up() -> None:
     Client(base_url="http://127.0.0.1", token="").close()
     # Forks are quicker where the garbage collector leaves alone what they share.
     gc.freeze()
-    for backoff in ("_backoff", "_maintenance_backoff"):
+    for backoff in ("_backoff", "_creation_backoff", "_maintenance_backoff"):
         setattr(retries, backoff, wait_none())
 
 

@@ -12,13 +12,17 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
+from airflow_provider_kie.sensors.jobs import KieJobSensor
 
 KINDS: dict[str, Any] = {
     "upload": KieUploadOperator,
     "download": KieDownloadOperator,
+    "generate": KieGenerateOperator,
     "branch": KieCreditsBranchOperator,
     "sensor": KieCreditsSensor,
+    "job_sensor": KieJobSensor,
 }
 
 task = json.loads(Path(os.environ["KIE_BENCH_TASK"]).read_text())
