@@ -1,5 +1,5 @@
 """
-Sensors that wait on a real Airflow, ours beside Airflow's HttpSensor: ``python -m benchmarks.waiting``.
+Sensors and jobs that wait on a real Airflow, each beside what others do: ``python -m benchmarks.waiting``.
 
 See ``README.md`` here for how to read the figures.
 """
@@ -13,14 +13,19 @@ from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from airflow_provider_kie.simulator import KieSimulator
-from benchmarks.gate import gate
+from airflow_provider_kie.simulator import KieSimulator, state
+from benchmarks.gate import Gate, gate
 from benchmarks.report import machine
-from benchmarks.waiting_airflow import waiting_airflow
+from benchmarks.waiting_airflow import Airflow, waiting_airflow
+from benchmarks.waiting_jobs import JobMeasurement
 from benchmarks.waiting_measure import Measurement
+from benchmarks.waiting_sensors import SensorMeasurement
+from benchmarks.waiting_watch import PRICE
 from scripts.running import end_on_signals, say
 
-OURS, OTHER = "KieCreditsSensor", "HttpSensor"
+# Ours, each with what it is compared to.
+PAIRS = {"sensors": "http-sensors", "jobs": "plain-jobs"}
+KINDS = [kind for pair in PAIRS.items() for kind in pair]
 PACKAGES = ("apache-airflow", "apache-airflow-providers-http")
 
 
@@ -29,58 +34,85 @@ def main(arguments: list[str] | None = None) -> int:
     Measure and print.
 
     :param arguments: Of the command line.
-    :return: 1 if a sensor of ours was lost, failed or resumed wrongly, else 0, whatever the figures.
+    :return: 1 if a task of ours was lost, failed, resumed or paid wrongly, else 0, whatever the figures.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
-    parser.add_argument("--sensors", type=int, help="how many of each kind wait (1000; quick: 10)")
-    parser.add_argument(
-        "--quick", action="store_true", help="few sensors, often: shows that everything works"
-    )
-    options = parser.parse_args(arguments)
-    interval, outage = (1.0, 5.0) if options.quick else (10.0, 300.0)
-    sensors = options.sensors or (10 if options.quick else 1000)
+    options = _options(arguments)
     end_on_signals()
     facts = {name: version(name) for name in PACKAGES} | machine()
     say(", ".join(f"{name}: {fact}" for name, fact in facts.items() if name != "sha256"))
-    say(f"{sensors} of each kind of sensor, polling every {interval:.0f} s")
+    say(
+        f"{options.tasks} of each kind, sensors polling every {options.interval:.0f} s, "
+        f"jobs with a median of {options.seconds:.0f} s"
+    )
     measured: dict[str, Measurement] = {}
     try:
-        _measure(OURS, sensors, interval, outage, measured)
-        _measure(OTHER, sensors, interval, None, measured)
+        for kind in options.kinds:
+            _measure(kind, options, measured)
     finally:
-        say(_table(measured))
-    for sensor, one in measured.items():
-        say(f"{sensor}: {'; '.join(one.wrong) or 'no sensor was lost, failed or resumed wrongly'}")
-    return int(bool(measured[OURS].wrong))
+        for ours, other in PAIRS.items():
+            say(_table(measured, ours, other))
+    for kind, one in measured.items():
+        say(f"{kind}: {'; '.join(one.wrong) or 'none was lost, failed, resumed or paid wrongly'}")
+    return int(any(one.wrong for kind, one in measured.items() if kind in PAIRS))
 
 
-def _measure(
-    sensor: str, sensors: int, interval: float, outage: float | None, measured: dict[str, Measurement]
-) -> None:
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
+    parser.add_argument("kinds", nargs="*", metavar="kind", help=f"{', '.join(KINDS)}; all by default")
+    parser.add_argument("--tasks", type=int, help="how many of each kind wait (1000; quick: 10)")
+    parser.add_argument("--seconds", type=float, help="median of the jobs' durations (0.6 for each task)")
+    parser.add_argument("--quick", action="store_true", help="few tasks, often: shows that everything works")
+    options = parser.parse_args(arguments)
+    if wrong := set(options.kinds) - set(KINDS):
+        parser.error(f"unknown: {', '.join(wrong)}")
+    options.kinds = options.kinds or KINDS
+    options.tasks = options.tasks or (10 if options.quick else 1000)
+    # As long as it takes to submit them all: most wait at the same time.
+    options.seconds = options.seconds or max(0.6 * options.tasks, 20.0)
+    options.interval, options.outage = (1.0, 5.0) if options.quick else (10.0, 300.0)
+    return options
+
+
+def _measure(kind: str, options: argparse.Namespace, measured: dict[str, Measurement]) -> None:
+    # Every look at every job is counted.
+    state.MAX_REQUESTS = sys.maxsize
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kie-bench-")))
         kie = stack.enter_context(KieSimulator(credits=0))
         door = stack.enter_context(gate(kie))
-        say(f"{sensor}: starting Airflow in {home} ...")
+        say(f"{kind}: starting Airflow in {home} ...")
         running = waiting_airflow(
-            home, kie.connection(), door.url, sensor=sensor, sensors=sensors, interval=interval
+            home, kie.connection(), door.url, kind=kind, count=options.tasks, interval=options.interval
         )
         airflow = stack.enter_context(running)
-
-        def requests() -> int:
-            return len(kie.requests_to("credit")) + door.requests
-
-        measured[sensor] = Measurement(airflow, kie, requests, sensors, interval)
-        measured[sensor].measure(outage)
+        measured[kind] = _measurement(kind, options, airflow, kie, door)
+        measured[kind].measure()
 
 
-def _table(measured: dict[str, Measurement]) -> str:
-    ours, other = (measured[sensor].figures if sensor in measured else {} for sensor in (OURS, OTHER))
-    lines = [f"\n| | {OURS} | {OTHER} | ratio |", "|---|---:|---:|---:|"]
-    for name, value in ours.items():
-        ratio = other[name] / value if value and name in other else None
-        cells = (_rounded(cell) for cell in (value, other.get(name), ratio))
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+def _measurement(
+    kind: str, options: argparse.Namespace, airflow: Airflow, kie: KieSimulator, door: Gate
+) -> Measurement:
+    if kind in ("jobs", "plain-jobs"):
+        kie.creation_limit = None
+        kie.credits = PRICE * options.tasks
+        return JobMeasurement(airflow, kie, options.tasks, options.seconds)
+    outage = options.outage if kind == "sensors" else None
+
+    def requests() -> int:
+        return len(kie.requests_to("credit")) + door.requests
+
+    return SensorMeasurement(airflow, kie, options.tasks, requests, options.interval, outage)
+
+
+def _table(measured: dict[str, Measurement], ours: str, other: str) -> str:
+    mine, others = (measured[kind].figures if kind in measured else {} for kind in (ours, other))
+    if not (mine or others):
+        return ""
+    lines = [f"\n| | {ours} | {other} | ratio |", "|---|---:|---:|---:|"]
+    for name in mine or others:
+        value, compared = mine.get(name), others.get(name)
+        ratio = compared / value if value and compared is not None else None
+        lines.append(f"| {name} | {' | '.join(_rounded(cell) for cell in (value, compared, ratio))} |")
     return "\n".join(lines) + "\n"
 
 

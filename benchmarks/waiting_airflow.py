@@ -1,4 +1,4 @@
-"""An Airflow in which sensors wait, seen from outside: its database, its log, its triggerer's processes."""
+"""An Airflow in which tasks wait, seen from outside: its database, its log, its triggerer's processes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from scripts.running import environment, started, wait_for_dag, wait_until_healt
 
 ROOT = Path(__file__).resolve().parent.parent
 DAG_ID = "waiting"
+# Models, by the median of their jobs as a share of the run's.
+MODELS = {"bench/fast": 0.8, "bench/medium": 1.0, "bench/slow": 1.25}
 # What the triggerer's watchdog logs.
 BLOCKED = re.compile(r"async thread was blocked for ([\d.]+) seconds")
 
 
 class Airflow:
     """
-    An Airflow that runs one DAG of waiting sensors.
+    An Airflow that runs one DAG of waiting tasks.
 
     :param home: Its folder.
     :param variables: Its environment.
@@ -47,8 +49,14 @@ class Airflow:
         self._api.post(f"/api/v2/dags/{DAG_ID}/dagRuns", json={"logical_date": None}).raise_for_status()
 
     def states(self) -> dict[int, str]:
-        """Give the state of each sensor by its index; the one with the index 4 waits for 5 credits."""
+        """Give the state of each task by its index; the sensor with the index 4 waits for 5 credits."""
         return dict(self._ask("SELECT map_index, state FROM task_instance WHERE map_index >= 0"))
+
+    def results(self) -> list[Any]:
+        """Give what the tasks have returned."""
+        return [
+            json.loads(value) for (value,) in self._ask("SELECT value FROM xcom WHERE key = 'return_value'")
+        ]
 
     def taken(self) -> int:
         """Count the triggers that a triggerer has taken."""
@@ -89,7 +97,7 @@ class Airflow:
 
 @contextmanager
 def waiting_airflow(
-    home: Path, kie: str, gate: str, *, sensor: str, sensors: int, interval: float
+    home: Path, kie: str, gate: str, *, kind: str, count: int, interval: float
 ) -> Iterator[Airflow]:
     """
     Run an Airflow whose DAG is read and not yet begun.
@@ -97,20 +105,23 @@ def waiting_airflow(
     :param home: Folder for everything that it writes; must exist.
     :param kie: Airflow connection to the simulator.
     :param gate: URL of the gate.
-    :param sensor: Which kind waits, ``KieCreditsSensor`` or ``HttpSensor``.
-    :param sensors: How many of them wait.
-    :param interval: Seconds between their polls.
+    :param kind: Which kind waits, as the DAG calls it.
+    :param count: How many of them wait.
+    :param interval: Seconds between the polls of sensors.
     :return: The Airflow.
     """
     settings = {
-        "KIE_BENCH_SENSOR": sensor,
-        "KIE_BENCH_SENSORS": str(sensors),
+        "KIE_BENCH_KIND": kind,
+        "KIE_BENCH_COUNT": str(count),
         "KIE_BENCH_INTERVAL": str(interval),
+        "KIE_BENCH_MODELS": " ".join(MODELS),
         "AIRFLOW_CONN_GATE": json.dumps({"conn_type": "http", "host": gate}),
-        "AIRFLOW__CORE__MAX_MAP_LENGTH": str(max(1024, sensors)),
+        "AIRFLOW__CORE__MAX_MAP_LENGTH": str(max(1024, count)),
         # A file that does not change need not be read again and again.
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
-        "AIRFLOW__TRIGGERER__CAPACITY": str(max(1000, sensors)),
+        "AIRFLOW__TRIGGERER__CAPACITY": str(max(1000, count)),
+        # The DAG, and the triggerer, import from here.
+        "PYTHONPATH": str(ROOT),
     }
     variables = environment(home, kie, dags=ROOT / "benchmarks/waiting_dags", settings=settings)
     log = home / "airflow.log"

@@ -1,4 +1,4 @@
-"""Sensors that wait for 1, 2, 3, ... credits."""
+"""Sensors that wait for 1, 2, 3, ... credits; tasks that each wait for a job."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ import os
 
 from airflow.sdk import DAG
 
-THRESHOLDS = range(1, int(os.environ["KIE_BENCH_SENSORS"]) + 1)
+KIND = os.environ["KIE_BENCH_KIND"]
+COUNT = int(os.environ["KIE_BENCH_COUNT"])
 INTERVAL = float(os.environ["KIE_BENCH_INTERVAL"])
+THRESHOLDS = range(1, COUNT + 1)
+MODELS = os.environ["KIE_BENCH_MODELS"].split()
+JOBS = [{"model": MODELS[number % len(MODELS)], "input": {"number": number}} for number in range(COUNT)]
 
 with DAG("waiting", schedule=None, catchup=False):
-    if os.environ["KIE_BENCH_SENSOR"] == "HttpSensor":
+    if KIND == "http-sensors":
         # By name, because types are also checked where it is not installed.
         module = importlib.import_module("airflow.providers.http.sensors.http")
         module.HttpSensor.partial(
             task_id="wait", deferrable=True, poke_interval=INTERVAL, http_conn_id="gate"
         ).expand(endpoint=[f"enough/{threshold}" for threshold in THRESHOLDS])
-    else:
+    elif KIND == "sensors":
         from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
         KieCreditsSensor.partial(task_id="wait", deferrable=True, poke_interval=INTERVAL).expand(
             threshold=list(THRESHOLDS)
         )
+    elif KIND == "jobs":
+        from airflow_provider_kie.operators.jobs import KieGenerateOperator
+
+        KieGenerateOperator.partial(task_id="wait", deferrable=True).expand_kwargs(JOBS)
+    else:
+        from benchmarks.plain_jobs import PlainJobOperator
+
+        PlainJobOperator.partial(task_id="wait").expand_kwargs(JOBS)

@@ -82,7 +82,7 @@ class Cluster:
 
     def start_worker(self, name: str) -> None:
         """Start a Celery worker."""
-        options = ["--celery-hostname", name, "--concurrency", "4", "--pid", f"{self.home}/{name}.pid"]
+        options = ["--celery-hostname", name, "--concurrency", "5", "--pid", f"{self.home}/{name}.pid"]
         self.start(name, "celery", "worker", *options, "--skip-serve-logs", "--without-gossip")
 
     def check(self) -> None:

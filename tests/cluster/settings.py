@@ -24,7 +24,7 @@ SETTINGS = {
     "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
     "AIRFLOW__CORE__HOSTNAME_CALLABLE": f"{__name__}.host_name",
     # A few more than there are slots: a slot that falls free has its next task at once.
-    "AIRFLOW__CORE__PARALLELISM": "14",
+    "AIRFLOW__CORE__PARALLELISM": "16",
     "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(BUNDLES),
     "AIRFLOW__METRICS__STATSD_ON": "True",
     "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",

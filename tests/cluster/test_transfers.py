@@ -1,4 +1,4 @@
-"""Files between S3 and kie.ai, while kie.ai answers badly and a worker is killed; an example DAG."""
+"""Files and jobs, while kie.ai answers badly and a worker is killed; an example DAG."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from airflow_provider_kie.simulator import KieSimulator
 
 from .conftest import BUCKET, WORKERS
+from .jobs import HOLD, PRICE, check_paid_once, end_jobs, submit_jobs
 from .parts import Cluster
 from .runs import Run
 
@@ -52,7 +54,7 @@ def files(s3: Any) -> list[str]:
     return hashes
 
 
-def test_files_arrive_once_and_whole_though_a_worker_is_killed(
+def test_files_arrive_once_and_whole_and_jobs_are_paid_once_though_a_worker_is_killed(
     cluster: Cluster, kie: KieSimulator, s3: Any, files: list[str]
 ) -> None:
     for call, fault in FAULTS:
@@ -60,10 +62,13 @@ def test_files_arrive_once_and_whole_though_a_worker_is_killed(
     begin = time.monotonic()
     run = Run(cluster, "kie_cluster_files")
     run.follow(lambda: run.count("success", task_id=DOWNLOAD) >= DONE_BEFORE_KILL)
-    victim, killed_at = kill_a_worker(cluster, kie, run)
+    jobs = submit_jobs(cluster, kie)
+    victim, killed_at = kill_a_worker(cluster, kie, run, jobs)
     cluster.start_worker("worker-3")
+    end_jobs(kie, jobs, victim)
     tasks = run.wait_for_success()
     log.info("%d uploads and downloads in %.0f s", len(files), time.monotonic() - begin)
+    check_paid_once(kie, jobs, "generate")
 
     assert {task["hostname"] for task in tasks} == {*WORKERS, "worker-3"}
     earlier = [one for task in tasks for one in run.earlier_tries(task)]
@@ -84,14 +89,14 @@ def test_files_arrive_once_and_whole_though_a_worker_is_killed(
     assert len(list((cluster.home / "tmp").glob("**/kie-*"))) <= len(downloads_cut)
 
 
-def kill_a_worker(cluster: Cluster, kie: KieSimulator, run: Run) -> tuple[str, datetime]:
-    """Kill the worker that has the most under way, while kie.ai is slow to answer; give its name and when."""
+def kill_a_worker(cluster: Cluster, kie: KieSimulator, run: Run, jobs: Run) -> tuple[str, datetime]:
+    """Kill a worker that waits for a job and has files under way; give its name and when."""
     for call in ("file-base64-upload", "file"):
         kie.fail_next(call, delay=10, times=UNDER_WAY)
     hanging = 2 * UNDER_WAY
     run.follow(lambda: sum(request.status is None for request in kie.requests) >= hanging)
     hosts = [task["hostname"] for task in run.tasks(state="running")]
-    victim = max(WORKERS, key=hosts.count)
+    victim = max({task["hostname"] for task in jobs.tasks(state="running")}, key=hosts.count)
     log.info("%s is killed with %d of %d tasks under way", victim, hosts.count(victim), len(hosts))
     cluster.parts.pop(victim).kill()
     return victim, datetime.now(UTC)
@@ -133,7 +138,9 @@ def versions(s3: Any) -> dict[str, list[str]]:
 def test_example_of_a_nightly_batch_takes_a_local_folder_to_s3(
     cluster: Cluster, kie: KieSimulator, s3: Any, tmp_path: Path
 ) -> None:
-    kie.credits = 8
+    kie.credits = 8 * HOLD
+    results = {"night.png": os.urandom(60_000), "day.png": os.urandom(70_000)}
+    kie.add_model("demo/edit", seconds=5, credits=PRICE, hold=HOLD, files=results)
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     files = [os.urandom(50_000 + number) for number in range(8)]
@@ -145,12 +152,21 @@ def test_example_of_a_nightly_batch_takes_a_local_folder_to_s3(
         inbox=str(inbox),
         done=str(tmp_path / "done"),
         outbox="s3://aws_default@kie/nightly",
-        credits_per_file=1,
+        credits_per_file=HOLD,
     )
     tasks = run.wait_for_success("too_few_credits")
     assert not [task["task_id"] for task in tasks if task["try_number"] > 1]
+    check_paid_once(kie, run, "process.generate", "too_few_credits")
+    inputs = [url for job in kie.jobs for url in job.input["image_urls"]]
+    assert len(set(inputs)) == len(inputs) == len(files), "not one job for each file"
+    assert sorted(upload.sha256 for upload in kie.uploads.values()) == hashes_of(files)
     came = versions(s3)
     assert all(key.startswith("nightly/") for key in came)
-    hashes = sorted([hashlib.sha256(data).hexdigest()] for data in files)
-    assert sorted(came.values()) == hashes, "not once and whole"
+    copies = [[sha256] for sha256 in hashes_of(results.values()) for _ in files]
+    assert sorted(came.values()) == copies, "not once and whole"
     assert not list(inbox.iterdir()), "the next night would take these again"
+
+
+def hashes_of(files: Iterable[bytes]) -> list[str]:
+    """Give the SHA-256 of files, sorted."""
+    return sorted(hashlib.sha256(data).hexdigest() for data in files)

@@ -9,6 +9,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, AssetWatcher, ObjectStoragePath, task, task_group
 
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger
 
@@ -31,6 +32,12 @@ credits_low = Asset("kie_cluster_credits_low", watchers=[AssetWatcher(name="bala
 
 with DAG("kie_cluster_events", schedule=[credits_low]):
     EmptyOperator(task_id="tell")
+
+# Jobs that are waited for on a worker, and begin before whatever else waits for one.
+with DAG("kie_cluster_jobs", schedule=None, default_args={**RETRIES, "priority_weight": 1000}):
+    KieGenerateOperator.partial(task_id="generate", model="cluster/slow", deferrable=False).expand(
+        input=[{"prompt": "a fox"}, {"prompt": "an owl"}]
+    )
 
 # Many files from object storage to kie.ai and back, each on its own way. What has been uploaded is
 # downloaded first, so that both kinds are always under way.
