@@ -122,7 +122,18 @@ SUCCEEDED = ("incr", "kie.jobs.succeeded", 1, TAGS)
         ([said(422)], []),
         ([said(402)], []),
     ],
-    ids="done no-price for-nothing failed failed-otherwise wrong-key lost broken refused no-credits".split(),
+    ids=[
+        "done",
+        "no-price",
+        "for-nothing",
+        "failed",
+        "failed-otherwise",
+        "wrong-key",
+        "lost",
+        "broken",
+        "refused",
+        "no-credits",
+    ],
 )
 def test_a_job_is_counted_by_what_became_of_it(
     answers: list[bytes], metrics: list[Told], told: list[Told], connect: Callable[..., str]
