@@ -20,7 +20,6 @@ from airflow_provider_kie.client.errors import (
     KieError,
     KieInDoubtError,
     KieJobFailedError,
-    KieJobTimeoutError,
     quote,
 )
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
@@ -194,7 +193,7 @@ class KieJobsHook(KieBaseHook):
             raise
         except BaseException:
             # Airflow's execution_timeout, for example, which knows nothing of jobs.
-            log.warning("Nothing was cancelled: %s", billed(job))
+            log.warning("%s", job.left_running)
             raise
         return self.finish(job, poll)
 
@@ -225,7 +224,7 @@ class KieJobsHook(KieBaseHook):
             if isinstance(poll, Job):
                 last, asked = poll, 0.0
             if elapsed >= timeout:
-                raise still_running(last, f"did not end within {timeout:g} seconds")
+                raise last.to_timeout(f"{timeout:g} seconds")
 
     def finish(self, job: Job, poll: Job | KieError) -> Job:
         """
@@ -241,7 +240,7 @@ class KieJobsHook(KieBaseHook):
             _metrics.report_job("failed", job.model or job.api, self.kie_conn_id)
             raise poll
         if isinstance(poll, KieError):
-            raise poll.saying(f"{poll.args[0]} Nothing was cancelled: {billed(job)}")
+            raise poll.saying(f"{poll.args[0]} {job.left_running}")
         poll = replace(poll, model=poll.model or job.model)
         if poll.state == "failed":
             _metrics.report_job("failed", poll.model or poll.api, self.kie_conn_id)
@@ -278,25 +277,3 @@ class KieJobsHook(KieBaseHook):
         while (missing := end - time.monotonic()) > 0:
             time.sleep(min(missing, LOOK_SECONDS))
             on_wait()
-
-
-def billed(job: Job) -> str:
-    """
-    Say what becomes of a job that nobody waits for any more.
-
-    :param job: What is known of it.
-    :return: A sentence.
-    """
-    return f"job {job.job_id} (api {job.api!r}) is still running, as far as is known, and will be billed."
-
-
-def still_running(job: Job, what: str) -> KieJobTimeoutError:
-    """
-    Build the error for a job that outlasts the waiting.
-
-    :param job: What is known of it.
-    :param what: What happened.
-    :return: The error; nothing is cancelled by it.
-    """
-    message = f"Job {job.job_id} {what}. Nothing was cancelled: {billed(job)}"
-    return KieJobTimeoutError(message, job_id=job.job_id, credits=job.credits)

@@ -18,7 +18,6 @@ from airflow_provider_kie.client.errors import (
 )
 from airflow_provider_kie.decisions.jobs import GRACE_SECONDS, first_step, step_after_look
 from airflow_provider_kie.hooks import _metrics
-from airflow_provider_kie.hooks._jobs import billed
 from airflow_provider_kie.operators._job_memory import JobMemory, Note
 
 if TYPE_CHECKING:
@@ -124,21 +123,14 @@ class Generation:
         :return: The same, which has succeeded.
         :raises KieError: As :meth:`~airflow_provider_kie.hooks.kie.KieHook.wait_for_job`.
         """
-        try:
-            with self._noting_failure():
-                done = self._hook.wait_for_job(
-                    job,
-                    timeout=self._order.timeout,
-                    poll_interval=self._order.poll_interval,
-                    age=self.age,
-                    on_wait=partial(self._check_running, job),
-                )
-        except Exception:
-            raise
-        except BaseException:
-            # Airflow's timeout, which says nothing of the job.
-            log.warning("Nothing was cancelled: %s", billed(job))
-            raise
+        with self._noting_failure():
+            done = self._hook.wait_for_job(
+                job,
+                timeout=self._order.timeout,
+                poll_interval=self._order.poll_interval,
+                age=self.age,
+                on_wait=partial(self._check_running, job),
+            )
         return self._keep(done)
 
     def finish(self, job: Job, record: Job | KieError) -> Job:
@@ -154,17 +146,6 @@ class Generation:
             done = self._hook.finish(job, record)
         return self._keep(done)
 
-    def fail(self, error: KieJobFailedError) -> NoReturn:
-        """
-        End with a job that has failed while nobody was there.
-
-        :param error: What the trigger says of it.
-        :raises KieJobFailedError: This one.
-        """
-        _metrics.report_job("failed", self._order.name, self._hook.kie_conn_id)
-        self._memory.save_failure(error)
-        raise error
-
     def give_up(self, trouble: Exception) -> NoReturn:
         """
         End without knowing what becomes of the job.
@@ -177,11 +158,9 @@ class Generation:
         except KieError:
             note = None
         job_id = note.job_id if note else None
-        which = f"job {job_id}" if job_id else "the job whose id stands further up in the log"
+        job = Job(job_id or "whose id stands further up in the log", self._order.api)
         raise KieJobTimeoutError(
-            f"The waiting broke off ({type(trouble).__name__}: {trouble}). Nothing was cancelled: {which} is "
-            "still running, as far as is known, and will be billed.",
-            job_id=job_id,
+            f"The waiting broke off ({type(trouble).__name__}: {trouble}). {job.left_running}", job_id=job_id
         ) from trouble
 
     def _take_over(self, note: Note) -> Job:
@@ -261,5 +240,5 @@ class Generation:
 
     def _check_running(self, job: Job | None = None) -> None:
         if self._is_ended():
-            fate = f"Nothing was cancelled: {billed(job)}" if job else "Nothing was sent."
+            fate = job.left_running if job else "Nothing was sent."
             raise KieCancelledError(f"The task was ended from outside. {fate}")

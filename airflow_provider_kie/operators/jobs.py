@@ -133,16 +133,11 @@ class KieGenerateOperator(BaseOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the trigger's event."""
         from airflow_provider_kie.client.api.records import Job
-        from airflow_provider_kie.client.errors import KieJobFailedError
-        from airflow_provider_kie.triggers.jobs import read_job_event
+        from airflow_provider_kie.triggers.jobs import job_in
 
         with fail_without_retry():
             generation = self._generation(self._order(), context)
-            try:
-                job = read_job_event(event)
-            except KieJobFailedError as error:
-                generation.resume(error.job_id)
-                generation.fail(error)
+            job = job_in(event)
             generation.resume(job.job_id)
             return generation.finish(Job(job.job_id, job.api, self.model), job).to_dict()
 

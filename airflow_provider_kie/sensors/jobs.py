@@ -138,6 +138,5 @@ class KieJobSensor(KieBaseSensor):
     @property
     def _outlasting(self) -> str:  # type: ignore[override]
         from airflow_provider_kie.client.api.records import Job
-        from airflow_provider_kie.hooks._jobs import billed
 
-        return f"Nothing was cancelled: {billed(Job(self.job_id, self.api))}"
+        return Job(self.job_id, self.api).left_running

@@ -92,9 +92,7 @@ class KieJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Say what becomes of the job when a person ends the waiting (from Airflow 3.3 on)."""
-        from airflow_provider_kie.hooks._jobs import billed
-
-        await asyncio.to_thread(log.warning, "Nothing was cancelled: %s", billed(self._known))
+        await asyncio.to_thread(log.warning, "%s", self._known.left_running)
 
     @property
     def _known(self) -> Job:
@@ -132,18 +130,14 @@ class KieJobTrigger(BaseTrigger):
     def _end(self, poll: Job | KieError) -> Job | KieError:
         """Complete the look that ended the waiting."""
         if isinstance(poll, KieError):
-            from airflow_provider_kie.hooks._jobs import billed
-
-            return copy.copy(poll).saying(f"{poll.args[0]} Nothing was cancelled: {billed(self._known)}")
+            return copy.copy(poll).saying(f"{poll.args[0]} {self._known.left_running}")
         job = replace(poll, model=poll.model or self.model)
         if job.state == "success" and job.seconds is not None:
             durations.learn((self.api, job.model), job.seconds)
         return job
 
     def _timeout(self, poll: Job | KieError) -> KieError:
-        from airflow_provider_kie.hooks._jobs import still_running
-
-        return still_running(poll if isinstance(poll, Job) else self._known, "did not end in time")
+        return (poll if isinstance(poll, Job) else self._known).to_timeout("its timeout")
 
     async def _say(self, decision: Decision) -> None:
         """Log what is new, off the event loop: writing waits for whoever reads the log."""

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pendulum
 
 from airflow_provider_kie.client.api.families import FAMILIES, MARKET
-from airflow_provider_kie.client.errors import KieJobFailedError, KieResponseError, quote
+from airflow_provider_kie.client.errors import KieJobFailedError, KieJobTimeoutError, KieResponseError, quote
 from airflow_provider_kie.client.urls import is_http_url
 
 State = Literal["waiting", "running", "success", "failed"]
@@ -69,6 +69,27 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON-safe dict that the operator returns."""
         return {name: value for name, value in vars(self).items() if name not in ("code", "reason")}
+
+    @property
+    def left_running(self) -> str:
+        """What to say where nobody waits for it any more."""
+        return (
+            f"Nothing was cancelled: job {self.job_id} (api {self.api!r}) is still running, as far as is "
+            "known, and will be billed."
+        )
+
+    def to_timeout(self, span: str) -> KieJobTimeoutError:
+        """
+        Give the error for a job that outlasts the waiting.
+
+        :param span: How long that was.
+        :return: The error; it cancels nothing.
+        """
+        return KieJobTimeoutError(
+            f"Job {self.job_id} did not end within {span}. {self.left_running}",
+            job_id=self.job_id,
+            credits=self.credits,
+        )
 
     def to_error(self) -> KieJobFailedError:
         """
