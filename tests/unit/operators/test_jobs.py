@@ -193,7 +193,7 @@ def test_a_timeout_of_airflows_is_logged_with_the_job_that_runs_on(
     def time_out(*args: Any, **kwargs: Any) -> None:
         raise Timeout
 
-    monkeypatch.setattr("airflow_provider_kie.hooks.kie.KieHook.get_job", time_out)
+    monkeypatch.setattr("airflow_provider_kie.hooks.kie.KieHook._look", time_out)
     with pytest.raises(Timeout):
         PaidTask(kie, store=StateStore()).run()
     assert f"Nothing was cancelled: job {kie.jobs[0].job_id}" in caplog.text
