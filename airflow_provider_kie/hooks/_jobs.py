@@ -237,6 +237,8 @@ class KieJobsHook(KieBaseHook):
         :raises KieError: It cannot be asked for; the message says that it may still run.
         """
         if isinstance(poll, KieJobFailedError):
+            # kie.ai's answer said so, and not of which job.
+            poll.job_id = poll.job_id or job.job_id
             _metrics.report_job("failed", job.model or job.api, self.kie_conn_id)
             raise poll
         if isinstance(poll, KieError):
