@@ -27,6 +27,8 @@ _STATES: Mapping[str, State] = {
 _UNANNOUNCED = "callback_"
 # Failures for which no input is to blame, although their codes look like it.
 _PASSING = frozenset({408, 429, 430, 455})
+# No model's result is nested like this; whoever walks through one comes to Python's limit before long.
+OUTPUT_DEPTH = 100
 _BLAMES_THE_INPUT = re.compile(
     r"sensitive|nsfw|unsafe|moderat|policy|prohibit|violat|copyright|flagged|blocked|not allowed"
     r"|invalid|required|must be|unsupported|not support|not within the range",
@@ -169,12 +171,14 @@ def _loaded(value: Any) -> Any:
     return value
 
 
-def _portable(value: Any) -> Any:
-    """Keep what XCom can carry: no number beyond 64 bits or any bounds, no half of a character."""
+def _portable(value: Any, depth: int = OUTPUT_DEPTH) -> Any:
+    """Keep what XCom can carry: no number beyond 64 bits or any bounds, no half of a character, no abyss."""
+    if isinstance(value, Mapping | list) and not depth:
+        return None
     if isinstance(value, Mapping):
-        return {_portable(name): _portable(one) for name, one in value.items()}
+        return {_portable(name): _portable(one, depth - 1) for name, one in value.items()}
     if isinstance(value, list):
-        return [_portable(one) for one in value]
+        return [_portable(one, depth - 1) for one in value]
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, float) and not math.isfinite(value):
