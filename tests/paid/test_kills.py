@@ -129,7 +129,7 @@ def test_a_sensor_that_is_killed_waits_on_for_the_same_job(
     how: dict[str, Any], put: Put, kie: KieSimulator
 ) -> None:
     kie.add_model("m", seconds=60, credits=4)
-    generate = {"input": {"prompt": "a"}, "model": "m", "wait_for_completion": False}
+    generate: dict[str, Any] = {"input": {"prompt": "a"}, "model": "m", "wait_for_completion": False}
     job_id = put("generate", **generate).run().result["job_id"]
     sensor = put("job_sensor", retries=1, job_id=job_id, poke_interval=1, **how)
     kie.fail_next("recordInfo", delay=1)
