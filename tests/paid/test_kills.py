@@ -4,62 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
-from tests.runner.bench import Outcome, Run, Task
+from tests.runner.bench import Task
 from tests.runner.conftest import HAS_STATE_STORE, Put, needs_state_store
 
-MODES: dict[str, dict[str, Any]] = {
-    "sync": {"deferrable": False},
-    "deferred": {"deferrable": True},
-    "no wait": {"wait_for_completion": False},
-}
-
-
-@pytest.fixture(params=MODES)
-def job(request: pytest.FixtureRequest, put: Put) -> Task:
-    """Give a task that generates, in each mode."""
-    how = {"input": {"prompt": "a cat"}, "model": "m", "poll_interval": 0.05, **MODES[request.param]}
-    return put("generate", retries=3, **how)
-
-
-def until(condition: Callable[[], Any], run: Run | None = None) -> None:
-    """Wait for something to come true."""
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, run.log if run else condition
-        time.sleep(0.005)
-
-
-def kill(run: Run) -> Outcome:
-    run.send(signal.SIGKILL)
-    ended = run.wait()
-    assert ended.exit_code == -signal.SIGKILL
-    return ended
-
-
-def is_in_doubt(ended: Outcome) -> bool:
-    return (ended.state, "KieInDoubtError" in ended.log) == ("failed", True)
-
-
-def settles(task: Task, kie: KieSimulator, *, jobs: int, doubt: bool) -> None:
-    """Run what comes after a kill: a retry that is in doubt, if it has to be, and a clear; or a success."""
-    before = len(kie.jobs)
-    ended = task.finish()
-    if doubt:
-        assert is_in_doubt(ended)
-        assert len(kie.jobs) == before
-        task.airflow.clear()
-        ended = task.finish()
-    assert ended.state == "success"
-    assert ended.result["job_id"] == kie.jobs[-1].job_id
-    assert (len(kie.jobs), sum(each.charged or each.held for each in kie.jobs)) == (jobs, 4.0 * jobs)
+from .bench import kill, settles, until
 
 
 def test_before_anything_is_written_down(job: Task, kie: KieSimulator) -> None:
@@ -176,7 +129,7 @@ def test_a_sensor_that_is_killed_waits_on_for_the_same_job(
     how: dict[str, Any], put: Put, kie: KieSimulator
 ) -> None:
     kie.add_model("m", seconds=60, credits=4)
-    generate = {"input": {"prompt": "a"}, "model": "m", "wait_for_completion": False}
+    generate: dict[str, Any] = {"input": {"prompt": "a"}, "model": "m", "wait_for_completion": False}
     job_id = put("generate", **generate).run().result["job_id"]
     sensor = put("job_sensor", retries=1, job_id=job_id, poke_interval=1, **how)
     kie.fail_next("recordInfo", delay=1)

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .execution_api import ExecutionApi, TaskInstance
+from .execution_api import ExecutionApi
+from .task_instance import TaskInstance
 
 HERE = Path(__file__).parent
 # Airflow kills a task 5 seconds after it has asked it to end.

@@ -23,7 +23,9 @@ def _trigger_kwargs(sent: Any) -> dict[str, Any]:
     try:
         from airflow.serialization.decoders import smart_decode_trigger_kwargs
     except ImportError:  # Airflow 3.1
-        from airflow.serialization.serialized_objects import smart_decode_trigger_kwargs
+        from airflow.serialization import serialized_objects
+
+        smart_decode_trigger_kwargs = serialized_objects.smart_decode_trigger_kwargs  # type: ignore[attr-defined]
     from airflow.serialization.serialized_objects import BaseSerialization
 
     # Airflow 3.1 sends the whole of it encoded.
