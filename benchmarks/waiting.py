@@ -60,7 +60,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
     parser.add_argument("kinds", nargs="*", metavar="kind", help=f"{', '.join(KINDS)}; all by default")
     parser.add_argument("--tasks", type=int, help="how many of each kind wait (1000; quick: 10)")
-    parser.add_argument("--seconds", type=float, help="median of the jobs' durations (0.6 for each task)")
+    parser.add_argument("--seconds", type=float, help="median of the jobs' durations (0.8 for each task)")
     parser.add_argument("--quick", action="store_true", help="few tasks, often: shows that everything works")
     options = parser.parse_args(arguments)
     if wrong := set(options.kinds) - set(KINDS):
@@ -68,7 +68,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     options.kinds = options.kinds or KINDS
     options.tasks = options.tasks or (10 if options.quick else 1000)
     # As long as it takes to submit them all: most wait at the same time.
-    options.seconds = options.seconds or max(0.6 * options.tasks, 20.0)
+    options.seconds = options.seconds or max(0.8 * options.tasks, 20.0)
     options.interval, options.outage = (1.0, 5.0) if options.quick else (10.0, 300.0)
     return options
 
