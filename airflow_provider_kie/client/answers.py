@@ -44,6 +44,9 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
     if code != 200:
         if code is None and status < 400:
             raise KieResponseError(f"{call.name}: the answer has no code: {quote(_text(body))}")
+        if not call.repeatable and answer.get("data"):
+            # What was refused has no data; this may have been done, and then must not be asked for again.
+            raise KieResponseError(f"{call.name}: {quote(message)} (code {code}), and yet data", code=code)
         said_by_kie = code is not None
         raise _error(call, status if code is None else code, message, headers, said_by_kie=said_by_kie)
     if status >= 300:

@@ -163,7 +163,7 @@ def test_a_job_that_is_new_may_be_unknown_for_a_while(
 def test_a_job_that_stays_unknown_ends_it(
     mode: str, api: str, kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_kie.decisions.jobs.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("airflow_provider_kie.decisions.jobs.GRACE_SECONDS", 1.0)
     with pytest.raises(errors.KieJobNotFoundError, match=f"api '{api}'"):
         run(mode, StateStore(), job_id="a1b2", api=api)
     assert looks_at(kie_simulator) > 3

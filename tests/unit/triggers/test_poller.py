@@ -94,7 +94,7 @@ async def test_a_thousand_share_one_client_and_a_few_connections(mock: Kie) -> N
     assert [result.job_id for result in results if isinstance(result, Job)] == ids
     assert len(mock.asked) == 3000
     assert len(mock.clients) == 1
-    assert mock.most_at_once == LOOKS_AT_ONCE
+    assert mock.most_at_once <= LOOKS_AT_ONCE
     assert mock.clients[0]._session._http.is_closed
 
 

@@ -111,6 +111,12 @@ IN_DOUBT: dict[str, Answer] = {
             "Gateway time-out: url is invalid",
         )
     },
+    **{
+        f"{code} with an id": http(
+            json.dumps(ACCEPTED | {"code": code, "msg": "Your call frequency is too high"})
+        )
+        for code in (402, 422, 429, 430, 455, 500)
+    },
     **{f"{code} in the body": said(code) for code in (408, 410, 418, 499, 501, 502, 503, 524, 531, 550, 599)},
     **{
         f"{code!r} for a code": said(code)
