@@ -6,8 +6,9 @@ has finished; failed files stay for the next night. If the credits do not come w
 the other branch, ``too_few_credits``, and the whole inbox waits. It needs the connection
 ``kie_default``, and a triggerer.
 
-Generating costs credits: on a real account, put a model and its price into the params first. What a file has
-cost is not paid again by a retry, whatever happened to its worker.
+Generating costs credits: on a real account, put a model and its price into the params first. From Airflow 3.3
+on a retry does not pay again for what a file has cost, whatever happened to its worker; the next night does,
+if the file has failed after that.
 """
 
 from __future__ import annotations

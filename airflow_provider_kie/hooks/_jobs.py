@@ -236,13 +236,10 @@ class KieJobsHook(KieBaseHook):
         :raises KieJobFailedError: It ended without a result.
         :raises KieError: It cannot be asked for; the message says that it may still run.
         """
-        if isinstance(poll, KieJobFailedError):
-            # kie.ai's answer said so, and not of which job.
-            poll.job_id = poll.job_id or job.job_id
-            _metrics.report_job("failed", job.model or job.api, self.kie_conn_id)
-            raise poll
         if isinstance(poll, KieError):
-            raise poll.saying(f"{poll.args[0]} {job.left_running}")
+            if isinstance(poll, KieJobFailedError):
+                _metrics.report_job("failed", job.model or job.api, self.kie_conn_id)
+            raise job.left_by(poll)
         poll = replace(poll, model=poll.model or job.model)
         if poll.state == "failed":
             _metrics.report_job("failed", poll.model or poll.api, self.kie_conn_id)

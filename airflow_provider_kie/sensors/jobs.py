@@ -77,8 +77,7 @@ class KieJobSensor(KieBaseSensor):
             job = KieHook(self.kie_conn_id).get_job(self.job_id, api=self.api, max_retries=0)
         except KieError as error:
             if self._judge(error, context).outcome == "fail":
-                error.saying(f"{error.args[0]} {self._outlasting}")
-                raise
+                raise self._known.left_by(error)
             return PokeReturnValue(is_done=False)
         # A failed job has ended, too. It becomes an error where silent_fail does not wait for another end.
         return PokeReturnValue(is_done=self._judge(job, context).outcome != "wait", xcom_value=job)

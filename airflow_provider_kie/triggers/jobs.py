@@ -16,7 +16,7 @@ from airflow_provider_kie.client.api.families import MARKET
 from airflow_provider_kie.client.api.jobs import family_of
 from airflow_provider_kie.client.api.records import Job
 from airflow_provider_kie.client.arguments import check_job_id, optional_seconds
-from airflow_provider_kie.client.errors import KieError, KieJobFailedError
+from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.decisions.jobs import Durations, decide, seconds_to_look
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
 from airflow_provider_kie.triggers._events import event_of, job_in, read_job_event
@@ -129,12 +129,8 @@ class KieJobTrigger(BaseTrigger):
 
     def _end(self, poll: Job | KieError) -> Job | KieError:
         """Complete the look that ended the waiting."""
-        if isinstance(poll, KieJobFailedError):
-            # kie.ai's answer said so, and not of which job.
-            poll.job_id = poll.job_id or self.job_id
-            return poll
         if isinstance(poll, KieError):
-            return copy.copy(poll).saying(f"{poll.args[0]} {self._known.left_running}")
+            return self._known.left_by(copy.copy(poll))
         job = replace(poll, model=poll.model or self.model)
         if job.state == "success" and job.seconds is not None:
             durations.learn((self.api, job.model), job.seconds)

@@ -188,30 +188,45 @@ def test_the_task_functions_move_a_file(
     assert Path(returned(run, "fetch__1", 0)).stat().st_size
 
 
-def test_the_night_ends_when_it_has_cost_its_budget(
-    run_dag: RunDag, states: RunDag, kie_simulator: KieSimulator
+@pytest.mark.parametrize(("budget", "jobs"), [(0, 0), (9, 0), (20, 4), (29, 4)])
+def test_the_night_ends_before_it_costs_more_than_its_budget(
+    budget: int, jobs: int, run_dag: RunDag, states: RunDag, kie_simulator: KieSimulator, tmp_path: Path
 ) -> None:
     kie_simulator.add_model("image", seconds=0.1, credits=5)
     prompts = [f"prompt {number}" for number in range(10)]  # two a wave
-    run = run_dag("kie_night_budget", prompts=prompts, model="image", credits=15)
+    run = run_dag("kie_night_budget", prompts=prompts, model="image", credits=budget, outbox=str(tmp_path))
 
     assert run.state == "success"
     ended = states(run)
-    assert [ended[f"inputs_{wave}"] for wave in range(5)] == ["success"] * 2 + ["skipped"] * 3
-    # The floor of 85 credits is undercut by the second wave.
-    assert [job.input["prompt"] for job in kie_simulator.jobs] == prompts[:4]
-    assert kie_simulator.credits == 80
+    begun = [ended[f"inputs_{wave}"] for wave in range(5)]
+    assert begun == ["success"] * (jobs // 2) + ["skipped"] * (5 - jobs // 2)
+    assert sorted(job.input["prompt"] for job in kie_simulator.jobs) == prompts[:jobs]
+    assert kie_simulator.credits == 100 - 5 * jobs
+    assert len(list(tmp_path.rglob("*.png"))) == jobs
 
 
 def test_a_night_within_its_budget_leaves_nothing_over(
-    run_dag: RunDag, states: RunDag, kie_simulator: KieSimulator
+    run_dag: RunDag, states: RunDag, kie_simulator: KieSimulator, tmp_path: Path
 ) -> None:
     kie_simulator.add_model("image", seconds=0.1, credits=1)
-    run = run_dag("kie_night_budget", prompts=["a", "b", "c"], model="image", credits=50)
+    run = run_dag(
+        "kie_night_budget", prompts=["a", "b", "c"], model="image", credits=50, outbox=str(tmp_path)
+    )
 
     assert run.state == "success"
     assert [ended for name, ended in states(run).items() if name.startswith("inputs")] == ["success"] * 5
     assert sorted(job.input["prompt"] for job in kie_simulator.jobs) == ["a", "b", "c"]
+
+
+def test_a_night_with_a_failed_job_goes_on_and_fails_at_its_end(
+    run_dag: RunDag, kie_simulator: KieSimulator, tmp_path: Path
+) -> None:
+    kie_simulator.add_model("image", seconds=0.1, fail=(400, "not allowed"))
+    run = run_dag("kie_night_budget", prompts=["a", "b"], model="image", outbox=str(tmp_path))
+
+    assert run.state == "failed"
+    assert len(kie_simulator.jobs) == 2
+    assert kie_simulator.credits == 100
 
 
 @pytest.mark.parametrize("fails", [True, False], ids=["failed", "succeeded"])

@@ -22,6 +22,7 @@ def test_mapped_jobs_give_lists_of_files(
     deferrable: bool, run_dag: RunDag, returned: RunDag, kie_simulator: KieSimulator, tmp_path: Path
 ) -> None:
     kie_simulator.add_model("suno", seconds=0.1, files={"1.mp3": b"first", "2.mp3": b"second"})
+    destination = f"{tmp_path}/{{{{ ti.map_index }}}}/"
     with DAG(f"kie_songs_{deferrable}", schedule=None) as dag:
 
         @task
@@ -31,7 +32,7 @@ def test_mapped_jobs_give_lists_of_files(
         generate: Any = KieGenerateOperator.partial(
             task_id="generate", api="suno", model="V5", deferrable=deferrable
         ).expand(input=[{"prompt": "a song"}, {"prompt": "another"}])
-        KieDownloadOperator.partial(task_id="download", destination=f"{tmp_path}/").expand(
+        KieDownloadOperator.partial(task_id="download", destination=destination).expand(
             file_url=generate.output.map(lambda job: job["urls"])
         )
         count(generate.output["urls"])
@@ -43,6 +44,7 @@ def test_mapped_jobs_give_lists_of_files(
     assert [returned(run, "generate", index)["credits"] for index in (0, 1)] == [None, None]
     for index in (0, 1):
         paths = [Path(each["path"]) for each in returned(run, "download", index)]
+        assert {path.parent.name for path in paths} == {str(index)}
         assert [path.read_bytes() for path in paths] == [b"first", b"second"]
     assert len(kie_simulator.jobs) == 2
 

@@ -12,7 +12,13 @@ from typing import Any, Literal
 import pendulum
 
 from airflow_provider_kie.client.api.families import FAMILIES, MARKET
-from airflow_provider_kie.client.errors import KieJobFailedError, KieJobTimeoutError, KieResponseError, quote
+from airflow_provider_kie.client.errors import (
+    KieError,
+    KieJobFailedError,
+    KieJobTimeoutError,
+    KieResponseError,
+    quote,
+)
 from airflow_provider_kie.client.urls import is_http_url
 
 State = Literal["waiting", "running", "success", "failed"]
@@ -79,6 +85,20 @@ class Job:
             f"Nothing was cancelled: job {self.job_id} (api {self.api!r}) is still running, as far as is "
             "known, and will be billed."
         )
+
+    def left_by(self, error: KieError) -> KieError:
+        """
+        Complete the error that ends the waiting.
+
+        :param error: Why the job could not be looked at, or that it has failed.
+        :return: The same error, which says what becomes of the job.
+        """
+        if isinstance(error, KieJobFailedError):
+            # kie.ai's answer, in place of a record, and so without the id.
+            error.job_id = error.job_id or self.job_id
+            return error
+        left = "If there is such a job, it will be billed." if error.unknown_job else self.left_running
+        return error.saying(f"{error.args[0]} {left}")
 
     def to_timeout(self, span: str) -> KieJobTimeoutError:
         """
