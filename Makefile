@@ -8,7 +8,7 @@ BIN := .venv-$(LATEST)/bin
 WORKERS ?= 4
 PYTEST := -m pytest --quiet --numprocesses=$(WORKERS) --dist=worksteal
 
-.PHONY: bench bench-waiting cluster-test demo faults unit test lint types docs docs-example \
+.PHONY: bench bench-waiting cluster-test demo faults paid unit test lint types docs docs-example \
   test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
@@ -31,6 +31,10 @@ test:
 # The whole fault suite, with every repetition; `make test` runs a small part of it.
 faults: .venv-$(LATEST)/installed
 	KIE_FAULTS=full $(BIN)/python $(PYTEST) tests/faults tests/runner tests/properties
+
+# That nothing is paid twice, with every kill and 200 random schedules; `make test` runs most of it.
+paid: .venv-$(LATEST)/installed
+	KIE_PAID=full $(BIN)/python $(PYTEST) tests/paid
 
 # Side by side with what users would pick instead; see benchmarks/README.md for what it needs.
 bench: .venv-$(LATEST)/installed

@@ -10,11 +10,14 @@ from typing import Any
 from airflow_provider_kie.simulator import KieSimulator
 from tests.runner.bench import Outcome, Run, Task
 
+from . import FULL
+
 MODES: dict[str, dict[str, Any]] = {
     "sync": {"deferrable": False},
     "deferred": {"deferrable": True},
-    "no wait": {"wait_for_completion": False},
 }
+if FULL:
+    MODES["no wait"] = {"wait_for_completion": False}
 
 
 def until(condition: Callable[[], Any], run: Run | None = None) -> None:

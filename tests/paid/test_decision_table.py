@@ -36,7 +36,7 @@ def left_in_doubt(task: PaidTask) -> None:
 
 
 def left_running(task: PaidTask, **model: Any) -> None:
-    well(task.kie, seconds=0.7, **model)
+    well(task.kie, seconds=0.4, **model)
     if task.mode == "deferred":
         # The trigger's kwargs are lost, as a retry does.
         assert task.run(resume=False).deferral is not None

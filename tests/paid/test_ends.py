@@ -15,7 +15,7 @@ from tests.runner.conftest import HAS_STATE_STORE, Put, needs_state_store
 from . import FULL
 from .bench import is_in_doubt, until
 
-ROUNDS = 20 if FULL else 3
+ROUNDS = 20 if FULL else 2
 # A try of the bench takes about as long from its beginning to its end.
 SECONDS = 0.6
 

@@ -256,7 +256,8 @@ class Bench:
         :param retries: Of the task.
         :param folder: For its logs.
         :param connections: Fields of Airflow's connections, by their ids.
-        :param arguments: Of the operator; ``execution_timeout`` in seconds.
+        :param arguments: Of the operator; ``execution_timeout`` in seconds, ``expand`` with those of a mapped
+            task.
         :return: The task, none of whose tries has begun.
         """
         return Task(self, kind, arguments, folder, TaskInstance(retries, connections))
@@ -278,6 +279,7 @@ class Bench:
             "server": self._api.url(instance),
             "id": instance.id,
             "try_number": instance.try_number,
+            "map_index": instance.map_index,
             "metrics_fail": metrics_fail,
         }
         assert self._process.stdin is not None

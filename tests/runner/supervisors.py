@@ -55,6 +55,7 @@ def _supervise(job: dict[str, Any]) -> int:
             task_id="bench",
             run_id="bench",
             try_number=job["try_number"],
+            map_index=job["map_index"],
             dag_version_id=job["id"],
         ),
         bundle_info=models.BundleInfo(name="dags-folder"),

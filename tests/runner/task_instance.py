@@ -57,10 +57,12 @@ class TaskInstance:
 
     :param retries: As the task has it.
     :param connections: Fields of Airflow's connections, by their ids.
+    :param map_index: Which of a mapped task's it is; -1 if that is not mapped.
     """
 
     retries: int = 0
     connections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    map_index: int = -1
 
     def __post_init__(self) -> None:
         self.store: dict[str, Any] = {}

@@ -30,6 +30,9 @@ if seconds := task["arguments"].pop("execution_timeout", None):
     task["arguments"]["execution_timeout"] = timedelta(seconds=seconds)
 
 with DAG("bench", schedule=None):
-    bench = KINDS[task["kind"]](task_id="bench", retries=task["retries"], **task["arguments"])
+    expanded = task["arguments"].pop("expand", None)
+    how = {"task_id": "bench", "retries": task["retries"], **task["arguments"]}
+    kind = KINDS[task["kind"]]
+    bench = kind(**how) if expanded is None else kind.partial(**how).expand_kwargs(expanded)
     if task["kind"] == "branch":
         bench >> [BaseOperator(task_id="enough"), BaseOperator(task_id="too_few")]
