@@ -41,7 +41,7 @@ bench: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.run
 
-# A thousand deferred sensors on a real Airflow beside a thousand HttpSensor; half an hour for each kind.
+# A thousand deferred sensors, and a thousand jobs, on a real Airflow beside what users would pick instead.
 bench-waiting: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.waiting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ class TaskStateStore:
     """
     The state store of a task, and which try and poll this is.
 
-    The store outlives retries, clears and the worker: what was saved before a request is sent will be there.
+    The store outlives retries, the worker and, in Airflow 3.3, clears: what was saved before a request is
+    sent will be there.
     Before Airflow 3.3 there is none (:attr:`is_available`): nothing is saved, nothing found.
     What the store raises is passed on, because only the caller knows whether its work can go on without it.
 
@@ -47,8 +49,8 @@ class TaskStateStore:
         :param retries: How often Airflow retries the task.
         :return: True outside a task run, too.
         """
-        # More retries since the run was made than the task instance knows of would hide its first one.
-        return self._ti is None or self.try_number <= max(self.first_try(retries), 1)
+        # Exactly that one: a DAG file with other retries than the run began with must not make a later try one.
+        return self._ti is None or self.try_number <= 1 or self.try_number == self.first_try(retries)
 
     def first_try(self, retries: int | None) -> int:
         """
@@ -69,15 +71,16 @@ class TaskStateStore:
         """
         return self._store.get(key) if self._store is not None else None
 
-    def save(self, key: str, value: Any) -> None:
+    def save(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
         """
         Save a value over the one that is there.
 
         :param key: Its name.
         :param value: JSON-safe, not None; above 64 KiB Airflow warns.
+        :param retention: How long Airflow keeps it; None for what Airflow is configured to.
         """
         if self._store is not None:
-            self._store.set(key, value)
+            self._store.set(key, value, retention=retention)
 
     def delete(self, key: str) -> None:
         """

@@ -15,7 +15,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-kie",
         "name": "kie.ai",
-        "description": "Wait for kie.ai credits, upload files, download results.",
+        "description": "Wait for kie.ai credits, upload files, generate and pay once, download results.",
         "integrations": [
             {"integration-name": "kie.ai", "external-doc-url": "https://docs.kie.ai", "tags": ["service"]}
         ],

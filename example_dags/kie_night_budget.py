@@ -48,7 +48,8 @@ with DAG(
         """Return the balance that a wave needs to begin."""
         params = params or {}
         wave = size_of_a_wave(params) * params["credits_per_job"]
-        return KieHook().get_credits() - float(params["credits"]) + wave
+        least: float = KieHook().get_credits() - params["credits"] + wave
+        return least
 
     @task
     def inputs_of(wave: int, params: dict[str, Any] | None = None) -> list[dict[str, str]]:

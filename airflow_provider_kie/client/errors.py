@@ -63,6 +63,8 @@ class KieError(Exception):
     """Whether it was Airflow that could not look up the connection."""
     unknown_job: bool = False
     """Whether kie.ai knows no such job, as it does not right after the submission either."""
+    ended_job: bool = False
+    """Whether a job has ended without a result."""
     hint: str = ""
 
     def __init__(
@@ -200,10 +202,13 @@ class KieJobFailedError(KieJobError):
     """A job ended without a result, which costs nothing; transient if the reason may pass."""
 
     permanent = True
+    ended_job = True
 
 
 class KieJobTimeoutError(KieJobError):
     """The waiting is over and the job is not: it still runs, and will be billed."""
+
+    hint = "From Airflow 3.3 on a retry of the task goes on waiting for it; a KieJobSensor with its id does."
 
 
 class KieInDoubtError(KieJobError):

@@ -46,6 +46,7 @@ class Record(Protocol):
 def first_step(
     stage: Stage | None,
     *,
+    forgotten: bool = False,
     cleared: bool = False,
     differs: bool = False,
     may_pass: bool = True,
@@ -55,6 +56,7 @@ def first_step(
     Decide what a task begins with: never with a submission that nobody asked for.
 
     :param stage: How far the job came that an earlier try has left; None if nothing is known of one.
+    :param forgotten: Whether an earlier try may have left one of which nothing could be written down.
     :param cleared: Whether a person has cleared the task since.
     :param differs: Whether model or input are others now.
     :param may_pass: Whether the reason of a failed job may pass.
@@ -62,10 +64,10 @@ def first_step(
     :return: ``submit``; ``look`` at the job and then decide by :func:`step_after_look`; give its ``result``;
         ``fail`` as it did; or report the ``doubt``.
     """
+    if stage == "sending" or (stage is None and forgotten):
+        return "submit" if cleared or on_doubt == "submit" else "doubt"
     if stage is None:
         return "submit"
-    if stage == "sending":
-        return "submit" if cleared or on_doubt == "submit" else "doubt"
     if stage == "submitted":
         return "submit" if cleared and differs else "look"
     if cleared:
@@ -96,11 +98,17 @@ def step_after_look(
 
 
 def decide(
-    failures: ConsecutiveFailures, poll: Record | Failure, *, age: float, silent_fail: bool = False
+    job_id: str,
+    failures: ConsecutiveFailures,
+    poll: Record | Failure,
+    *,
+    age: float,
+    silent_fail: bool = False,
 ) -> Decision:
     """
     Decide what a look at a job means for whoever waits.
 
+    :param job_id: The job.
     :param failures: Failed looks right before this one.
     :param poll: The record, or why there is none.
     :param age: Seconds since the submission, as far as is known.
@@ -108,13 +116,17 @@ def decide(
     :return: The decision; ``fail`` for a failed job too.
     """
     if isinstance(poll, Record):
-        outcome: Literal["wait", "done", "fail"] = "wait"
-        if poll.state in ("success", "failed"):
-            outcome = "done" if poll.state == "success" else "fail"
-        return Decision(outcome, f"The job is {poll.state}")
+        if poll.state == "success":
+            return Decision("done", f"Job {job_id} has succeeded")
+        if poll.state == "failed":
+            return Decision("fail")
+        return Decision("wait", f"Job {job_id} is {poll.state}")
+    if poll.ended_job:
+        return Decision("fail")
     if poll.unknown_job and age < GRACE_SECONDS:
-        return Decision("wait", "kie.ai has no record of the job yet", failures=failures)
-    return decide_failed_poll("the job", failures, poll, silent_fail=silent_fail)
+        return Decision("wait", f"kie.ai has no record of job {job_id} yet", failures=failures)
+    subject = f"the record of job {job_id}"
+    return decide_failed_poll(subject, failures, poll, silent_fail=silent_fail)
 
 
 def seconds_to_look(elapsed: float, usual: float | None = None, interval: float | None = None) -> float:

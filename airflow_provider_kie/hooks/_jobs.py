@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +19,6 @@ from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import (
     KieError,
     KieInDoubtError,
-    KieJobFailedError,
     quote,
 )
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
@@ -30,8 +29,8 @@ from airflow_provider_kie.hooks._base import KieBaseHook
 
 log = logging.getLogger(__name__)
 
-# How often whoever waits looks whether it is to end; more often than promised: no sleep is short.
-LOOK_SECONDS = 0.05
+# How often whoever waits is asked whether it is to end: ten times a second are promised, and sleeps overrun.
+STEP_SECONDS = 0.05
 
 
 class KieJobsHook(KieBaseHook):
@@ -65,22 +64,21 @@ class KieJobsHook(KieBaseHook):
         """
         call = jobs.submit_job(input, model=model, api=api, callback_url=callback_url)
         with self.get_conn() as client:
-            job_id = self.send_submission(client, call, model or api)
-        keys = quote(", ".join(input)) or "no input"
-        log.info("Submitted job %s to %s, with %s", job_id, model or api, keys)
-        return job_id
+            return self.send_submission(client, call, model or api, input)
 
-    def send_submission(self, client: KieClient, call: Call[str], model: str) -> str:
+    def send_submission(self, client: KieClient, call: Call[str], model: str, keys: Iterable[str]) -> str:
         """
         Send a submission that is ready, for callers that take note of it before.
 
         :param client: Sends it.
         :param call: What to send, from :func:`airflow_provider_kie.client.api.jobs.submit_job`.
         :param model: The model, for metrics and log.
+        :param keys: The input's keys, for the log, which never shows values.
         :return: The job's id.
         :raises KieInDoubtError: kie.ai may have accepted the job, or may not.
         :raises KieError: There is no job.
         """
+        log.info("Submitting a job to %s", model)
         try:
             job_id = client.send(call)
         except KieError as error:
@@ -90,6 +88,7 @@ class KieJobsHook(KieBaseHook):
             if judged is error:
                 raise
             raise judged from error
+        log.info("Submitted job %s to %s, with %s", job_id, model, quote(", ".join(keys)) or "no input")
         _metrics.report_job("submitted", model, self.kie_conn_id)
         return job_id
 
@@ -213,14 +212,14 @@ class KieJobsHook(KieBaseHook):
             self._sleep(min(pause, timeout - elapsed), on_wait)
             poll = self._look(job, on_wait)
             elapsed = time.monotonic() - begin
-            decision = decide(failures, poll, age=age + elapsed)
+            decision = decide(job.job_id, failures, poll, age=age + elapsed)
             failures = decision.failures
             if decision.outcome != "wait":
                 return poll
             if isinstance(poll, KieError):
                 asked = min(poll.retry_after or 0.0, RETRY_AFTER_LIMIT)
             if isinstance(poll, KieError) or poll.state != last.state:
-                log.log(decision.level, "Job %s: %s", job.job_id, decision.message)
+                log.log(decision.level, "%s", decision.message)
             if isinstance(poll, Job):
                 last, asked = poll, 0.0
             if elapsed >= timeout:
@@ -237,7 +236,7 @@ class KieJobsHook(KieBaseHook):
         :raises KieError: It cannot be asked for; the message says that it may still run.
         """
         if isinstance(poll, KieError):
-            if isinstance(poll, KieJobFailedError):
+            if poll.ended_job:
                 _metrics.report_job("failed", job.model or job.api, self.kie_conn_id)
             raise job.left_by(poll)
         poll = replace(poll, model=poll.model or job.model)
@@ -245,8 +244,8 @@ class KieJobsHook(KieBaseHook):
             _metrics.report_job("failed", poll.model or poll.api, self.kie_conn_id)
             raise poll.to_error()
         _metrics.report_success(poll, self.kie_conn_id)
-        cost = "an unknown price" if poll.credits is None else f"{poll.credits:.15g} credits"
-        log.info("Job %s is done, for %s: %d files", poll.job_id, cost, len(poll.urls))
+        cost = "price unknown" if poll.credits is None else f"{poll.credits:.15g} credits"
+        log.info("Job %s has succeeded: %s, %d file(s)", poll.job_id, cost, len(poll.urls))
         return poll
 
     def _look(self, job: Job, on_wait: Callable[[], None]) -> Job | KieError:
@@ -260,7 +259,7 @@ class KieJobsHook(KieBaseHook):
         with client:
             looking = executor.submit(client.send, call)
             try:
-                while not wait([looking], LOOK_SECONDS).done:
+                while not wait([looking], STEP_SECONDS).done:
                     on_wait()
             except BaseException:
                 client.stop()
@@ -274,5 +273,5 @@ class KieJobsHook(KieBaseHook):
         end = time.monotonic() + seconds
         on_wait()
         while (missing := end - time.monotonic()) > 0:
-            time.sleep(min(missing, LOOK_SECONDS))
+            time.sleep(min(missing, STEP_SECONDS))
             on_wait()

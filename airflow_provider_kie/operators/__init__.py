@@ -1,1 +1,1 @@
-"""Operators: files and credits."""
+"""Operators: files, jobs and credits."""

@@ -72,26 +72,23 @@ class Generation:
         :raises KieJobFailedError: The earlier try's job has failed, for a reason that does not pass.
         :raises KieError: There is no job, and why.
         """
-        if self._memory.may_have_forgotten and self._order.on_doubt == "fail":
-            self._doubt("Airflow before 3.3 cannot remember whether an earlier try has submitted a job.")
         note = self._memory.load()
-        if note is None:
-            return self._submit()
-        self._cleared = self._memory.was_cleared_since(note)
-        changes = note.differences(self._memory.asked)
+        self._cleared = note is not None and self._memory.was_cleared_since(note)
+        changes = note.differences(self._memory.asked) if note else []
         step = first_step(
-            note.stage,
+            note.stage if note else None,
+            forgotten=self._memory.may_have_forgotten,
             cleared=self._cleared,
             differs=bool(changes),
-            may_pass=note.may_pass,
+            may_pass=note is not None and note.may_pass,
             on_doubt=self._order.on_doubt,
         )
         if step == "doubt":
-            moment = note.sent_at or "an unknown time"
-            self._doubt(f"An earlier try was sending a job at {moment}, and its id was never stored.")
+            self._doubt(note)
+        if note is None:
+            return self._submit()
         if step == "submit":
-            if note.stage == "submitted":
-                log.warning("Job %s of an earlier try may still run, and will be billed too", note.job_id)
+            self._say_why(note)
             return self._submit()
         if changes:
             log.warning(
@@ -185,31 +182,34 @@ class Generation:
                 return self._submit()
             log.warning("Job %s of an earlier try cannot be looked at now: %s", job.job_id, error)
             return job
-        return self._go_on(job, record, delivered=note.delivered)
+        return self._go_on(job, record, note)
 
-    def _go_on(self, job: Job, record: Job, *, delivered: bool) -> Job:
+    def _go_on(self, job: Job, record: Job, note: Note) -> Job:
         """Do what follows from the record of an earlier try's job."""
         may_pass = record.state == "failed" and record.to_error().airflow_may_retry
-        step = step_after_look(record, cleared=self._cleared, may_pass=may_pass, delivered=delivered)
-        log.info("Job %s of an earlier try: %s", job.job_id, record.state)
+        step = step_after_look(record, cleared=self._cleared, may_pass=may_pass, delivered=note.delivered)
+        log.info("Job %s of an earlier try: %s", job.job_id, record.reason or record.state)
         if step == "submit":
             return self._submit()
-        return job if step == "wait" else self.finish(job, record)
+        if step == "wait":
+            return job
+        # What an earlier try has noted, it has told the metrics, too.
+        return record if note.stage == "success" else self.finish(job, record)
 
     def _submit(self) -> Job:
         """Submit a job; what may be paid is written down before it is sent."""
         order, memory = self._order, self._memory
         self._check_running()
-        log.info("Submitting a job to %s, with %s", order.name, ", ".join(order.input) or "no input")
         with self._hook.get_conn() as client:
             memory.save_sending()
             try:
                 self._check_running()
-                job_id = self._hook.send_submission(client, order.call, order.name)
+                job_id = self._hook.send_submission(client, order.call, order.name, order.input)
             except KieInDoubtError as error:
                 # Where doubt is to end in another submission, Airflow's retry makes it.
                 error.transient = order.on_doubt == "submit"
-                error.saying(f"{error.args[0]} It was sent at {memory.now.sent_at}.")
+                then = "Airflow's retry submits another." if error.transient else "Nothing more is sent."
+                error.saying(f"{error.args[0]} It was sent at {memory.now.sent_at}. {then}")
                 raise
             except KieError:
                 memory.forget()
@@ -218,13 +218,36 @@ class Generation:
                 # Airflow's timeout, which says nothing of the job.
                 log.error("Ended while a job was sent, which may be billed: look at https://kie.ai/logs")
                 raise
-            log.info("Submitted job %s", job_id)
             memory.save_job(job_id, delivered=not self._waits)
         return Job(job_id, order.api, order.model, created_at=memory.now.sent_at)
 
-    def _doubt(self, what: str) -> NoReturn:
+    def _doubt(self, note: Note | None) -> NoReturn:
+        """End because an earlier try may have submitted a job, or may not."""
+        if note is None:
+            what = "Airflow before 3.3 cannot remember whether an earlier try has submitted a job"
+        else:
+            then = note.sent_at or "an unknown time"
+            what = f"An earlier try was sending a job at {then}, and its id was never stored"
         _metrics.report_job("in_doubt", self._order.name, self._hook.kie_conn_id)
-        raise KieInDoubtError(what)
+        raise KieInDoubtError(
+            f"{what} (model {self._order.model!r}, api {self._order.api!r}). If that try's log says "
+            "'Submitted job ...', a KieJobSensor can wait for it."
+        )
+
+    def _say_why(self, note: Note) -> None:
+        """Log why another job is submitted where there was one, or may be."""
+        if note.stage == "sending" and not self._cleared:
+            log.warning(
+                "An earlier try was sending a job at %s, which may run and be billed; submitting another, "
+                "because on_doubt is 'submit'",
+                note.sent_at,
+            )
+        elif note.stage == "submitted":
+            log.warning("Job %s of an earlier try may still run, and will be billed too", note.job_id)
+        elif note.stage == "failed":
+            log.info("Submitting another job, because that of an earlier try has failed: %s", note.reason)
+        else:
+            log.info("Submitting another job, because the task was cleared after job %s", note.job_id)
 
     def _keep(self, done: Job) -> Job:
         self._memory.save_success(done.job_id, done.to_dict())

@@ -7,20 +7,21 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_kie._state import TaskStateStore
+from airflow_provider_kie.client.errors import KieError, KieJobFailedError
 from airflow_provider_kie.decisions.jobs import Stage
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_kie.client.errors import KieJobFailedError
-
 log = logging.getLogger(__name__)
 
 KEY = "kie-job"
+# Whatever Airflow is configured to: a note that is gone too early is a job that is paid again.
+RETENTION = timedelta(days=30)
 # Airflow warns of values above 64 KiB; a larger result is read again at kie.ai.
 RESULT_BYTES = 48 * 1024
 
@@ -124,8 +125,6 @@ class JobMemory:
         :return: The note; None where there is none.
         :raises KieError: It cannot be read, so nothing may be sent.
         """
-        from airflow_provider_kie.client.errors import KieError
-
         try:
             value = self._state.load(KEY)
         except Exception as error:
@@ -157,8 +156,6 @@ class JobMemory:
 
         :raises KieError: It cannot be written down, so nothing may be sent.
         """
-        from airflow_provider_kie.client.errors import KieError
-
         self.now = replace(self.asked, sent_at=datetime.now(UTC).isoformat())
         try:
             self._save()
@@ -219,7 +216,7 @@ class JobMemory:
         )
 
     def _save(self) -> None:
-        self._state.save(KEY, asdict(self.now))
+        self._state.save(KEY, asdict(self.now), retention=RETENTION)
 
     def _try(self, work: Callable[[], None], trouble: str) -> None:
         """Do what the task can go on without."""

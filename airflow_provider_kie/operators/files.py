@@ -9,7 +9,6 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_kie.links import KieLogsLink
 from airflow_provider_kie.operators._failures import fail_without_retry
-from airflow_provider_kie.operators._rendering import mask_queries
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,6 +31,8 @@ class _FileOperator(BaseOperator):
 
     def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
         # The one method that Airflow calls for mapped and unmapped tasks alike.
+        from airflow_provider_kie.operators._rendering import mask_queries
+
         super()._do_render_template_fields(*args, **kwargs)
         mask_queries(getattr(self, self.url_field))
 

@@ -32,8 +32,6 @@ class KieBaseSensor(BaseSensorOperator):
 
     deferrable: bool
     _failures = ConsecutiveFailures()
-    _outlasting = ""
-    """What a timeout's message ends with."""
 
     @abstractmethod
     def _check_arguments(self) -> None:
@@ -46,6 +44,10 @@ class KieBaseSensor(BaseSensorOperator):
     @abstractmethod
     def _trigger(self) -> BaseTrigger:
         """Make what waits in the triggerer; its event goes to ``execute_complete``."""
+
+    def _after_timeout(self) -> str:
+        """Say what a timeout leaves behind."""
+        return ""
 
     def execute(self, context: Context) -> Any:
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
@@ -64,9 +66,9 @@ class KieBaseSensor(BaseSensorOperator):
         try:
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowSkipException) as error:
-            if not self._outlasting:
+            if not (more := self._after_timeout()):
                 raise
-            raise type(error)(f"{error} {self._outlasting}") from error
+            raise type(error)(f"{error} {more}") from error
         except AirflowRuntimeError as error:
             # So many polls have taken the timeout at the least, whenever the first was.
             polls_at_most = self.timeout / max(self.poke_interval, 1.0)
@@ -99,7 +101,7 @@ class KieBaseSensor(BaseSensorOperator):
         try:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout as error:
-            message = f"{error} {self._outlasting}".rstrip()
+            message = f"{error} {self._after_timeout()}".rstrip()
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipping after the timeout: {message}") from error
             raise AirflowSensorTimeout(message) from error

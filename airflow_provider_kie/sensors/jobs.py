@@ -77,10 +77,14 @@ class KieJobSensor(KieBaseSensor):
             job = KieHook(self.kie_conn_id).get_job(self.job_id, api=self.api, max_retries=0)
         except KieError as error:
             if self._judge(error, context).outcome == "fail":
-                raise self._known.left_by(error)
+                self._known.left_by(error)
+                raise
             return PokeReturnValue(is_done=False)
-        # A failed job has ended, too. It becomes an error where silent_fail does not wait for another end.
-        return PokeReturnValue(is_done=self._judge(job, context).outcome != "wait", xcom_value=job)
+        decision = self._judge(job, context)
+        if decision.outcome == "fail" and not self.silent_fail:
+            KieHook(self.kie_conn_id).finish(job, job)
+        # With silent_fail an error here would be waited on after, so the failed job goes to ``execute``.
+        return PokeReturnValue(is_done=decision.outcome != "wait", xcom_value=job)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
@@ -113,7 +117,7 @@ class KieJobSensor(KieBaseSensor):
 
         # Nobody says when the job was submitted, so the first look counts.
         unknown = getattr(poll, "unknown_job", False)
-        return decide(failures, poll, age=self._seconds_waited(context) if unknown else 0.0)
+        return decide(self.job_id, failures, poll, age=self._seconds_waited(context) if unknown else 0.0)
 
     def _seconds_waited(self, context: Context) -> float:
         if self.reschedule and not self.deferrable:
@@ -135,7 +139,10 @@ class KieJobSensor(KieBaseSensor):
         )
 
     @property
-    def _outlasting(self) -> str:  # type: ignore[override]
+    def _known(self) -> Job:
         from airflow_provider_kie.client.api.records import Job
 
-        return Job(self.job_id, self.api).left_running
+        return Job(self.job_id, self.api)
+
+    def _after_timeout(self) -> str:
+        return self._known.left_running

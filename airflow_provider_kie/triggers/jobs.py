@@ -108,7 +108,7 @@ class KieJobTrigger(BaseTrigger):
             while True:
                 await asyncio.sleep(self._pause(failed, poll))
                 poll = await poller.look(self.job_id, self.api)
-                decision = decide(failures, poll, age=self._age, silent_fail=self.silent_fail)
+                decision = decide(self.job_id, failures, poll, age=self._age, silent_fail=self.silent_fail)
                 if decision.outcome != "wait":
                     return self._end(poll)
                 await self._say(decision)
@@ -143,4 +143,4 @@ class KieJobTrigger(BaseTrigger):
         """Log what is new, off the event loop: writing waits for whoever reads the log."""
         if decision.message != self._last_message:
             self._last_message = decision.message
-            await asyncio.to_thread(log.log, decision.level, "Job %s: %s", self.job_id, decision.message)
+            await asyncio.to_thread(log.log, decision.level, "%s", decision.message)

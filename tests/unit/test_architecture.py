@@ -182,6 +182,7 @@ def test_a_dag_file_pays_for_at_most_15_modules() -> None:
         "before = set(sys.modules);"
         "from airflow_provider_kie.operators.files import KieUploadOperator, KieDownloadOperator;"
         "from airflow_provider_kie.operators.credits import KieCreditsBranchOperator;"
+        "from airflow_provider_kie.operators.jobs import KieGenerateOperator;"
         "from airflow_provider_kie.sensors.credits import KieCreditsSensor;"
         "from airflow_provider_kie.sensors.jobs import KieJobSensor;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"

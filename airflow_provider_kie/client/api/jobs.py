@@ -181,8 +181,7 @@ def _explain(job_id: str, api: str, error: KieError) -> KieError:
     if isinstance(error, KieJobFailedError):
         if not error.said_by_kie:
             return KieUnavailableError(str(error), code=error.code, retry_after=error.retry_after)
-        said = f"Job {job_id} of {api} failed: {error.args[0]}"
-        return KieJobFailedError(said, code=error.code, said_by_kie=True, job_id=job_id)
+        return Job(job_id, api, state="failed", code=error.code, reason=str(error.args[0])).to_error()
     if isinstance(error, KieNoDataError) or (error.said_by_kie and error.code in (404, 422)):
         return KieJobNotFoundError(
             f"kie.ai has no record of job {job_id} under api {api!r} ({error.args[0]}). Unless the job is "

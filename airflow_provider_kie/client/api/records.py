@@ -81,10 +81,8 @@ class Job:
     @property
     def left_running(self) -> str:
         """What to say where nobody waits for it any more."""
-        return (
-            f"Nothing was cancelled: job {self.job_id} (api {self.api!r}) is still running, as far as is "
-            "known, and will be billed."
-        )
+        which = f"job {self.job_id} (api {self.api!r})"
+        return f"Nothing was cancelled: {which} is still running, as far as is known, and will be billed."
 
     def left_by(self, error: KieError) -> KieError:
         """
@@ -93,9 +91,7 @@ class Job:
         :param error: Why the job could not be looked at, or that it has failed.
         :return: The same error, which says what becomes of the job.
         """
-        if isinstance(error, KieJobFailedError):
-            # kie.ai's answer, in place of a record, and so without the id.
-            error.job_id = error.job_id or self.job_id
+        if error.ended_job:
             return error
         left = "If there is such a job, it will be billed." if error.unknown_job else self.left_running
         return error.saying(f"{error.args[0]} {left}")

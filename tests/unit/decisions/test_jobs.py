@@ -46,7 +46,7 @@ class Waiting:
         return [self._look(poll) for poll in polls]
 
     def _look(self, poll: Job | KieError) -> str:
-        decision = decide(self.failures, poll, age=self.age, silent_fail=self.silent_fail)
+        decision = decide("0123", self.failures, poll, age=self.age, silent_fail=self.silent_fail)
         self.failures = decision.failures
         return decision.outcome
 

@@ -279,10 +279,10 @@ async def test_it_logs_each_change_once_and_not_on_the_loop(
     looks[:] = [NO_RECORD, NO_RECORD, Job(ID), Job(ID), DOWN, DOWN, RUNNING, RUNNING, DONE]
     await event_of(trigger())
     assert [record.getMessage() for record in caplog.records] == [
-        f"Job {ID}: kie.ai has no record of the job yet",
-        f"Job {ID}: The job is waiting",
-        f"Job {ID}: Asking for the job failed, will ask again: down",
-        f"Job {ID}: The job is running",
+        f"kie.ai has no record of job {ID} yet",
+        f"Job {ID} is waiting",
+        f"Asking for the record of job {ID} failed, will ask again: down",
+        f"Job {ID} is running",
     ]
     assert threading.get_ident() not in {record.thread for record in caplog.records}
 
