@@ -49,7 +49,7 @@ class TaskStateStore:
         :param retries: How often Airflow retries the task.
         :return: True outside a task run, too.
         """
-        # Exactly that one: a DAG file with other retries than the run began with must not make a later try one.
+        # Exactly that one: a later try must not be taken for it where the DAG file has other retries by now.
         return self._ti is None or self.try_number <= 1 or self.try_number == self.first_try(retries)
 
     def first_try(self, retries: int | None) -> int:

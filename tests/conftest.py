@@ -77,6 +77,7 @@ def _no_waiting_between_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _short_intervals_in_the_triggerer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_kie.triggers._polling.SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr("airflow_provider_kie.decisions.jobs.SHORTEST_INTERVAL", 0.01)
 
 
 @pytest.fixture(autouse=True)

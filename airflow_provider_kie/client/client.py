@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -57,17 +57,30 @@ class KieClient:
         self._session.leave_to_parent()
         self._open()
 
-    def send(self, call: Call[T], *, retries: RetryCount | None = None) -> T:
+    def send(
+        self,
+        call: Call[T],
+        *,
+        retries: RetryCount | None = None,
+        before: Callable[[], None] = lambda: None,
+    ) -> T:
         """
         Send a call, repeating it after transient failures.
 
         :param call: What to send, from ``airflow_provider_kie.client.api``.
         :param retries: Counts the retries.
+        :param before: Called right before each try; ends it all by raising.
         :return: The call's result.
         :raises KieError: The answer to the last try was an error, or none came.
         """
         policy = self.retry_policy(call.name, repeatable=call.repeatable, retries=retries)
-        result: T = Retrying(**policy)(self.send_once, call)
+        ready = policy["before"]
+
+        def before_each(state: RetryCallState) -> None:
+            ready(state)
+            before()
+
+        result: T = Retrying(**policy | {"before": before_each})(self.send_once, call)
         return result
 
     def send_once(self, call: Call[T]) -> T:

@@ -63,6 +63,8 @@ class KieError(Exception):
     """Whether it was Airflow that could not look up the connection."""
     unknown_job: bool = False
     """Whether kie.ai knows no such job, as it does not right after the submission either."""
+    never_sent: bool = False
+    """Whether the request cannot have reached kie.ai."""
     ended_job: bool = False
     """Whether a job has ended without a result."""
     hint: str = ""

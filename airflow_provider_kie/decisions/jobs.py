@@ -28,6 +28,8 @@ FIRST_LOOK_SECONDS = 10.0
 FIRST_LOOK_SHARE = 0.5
 LATER_LOOKS_SHARE = 0.1
 SHORTEST_SECONDS = 2.0
+# kie.ai answers three requests a second for one job.
+SHORTEST_INTERVAL = 1.0
 LONGEST_SECONDS = 60.0
 
 
@@ -121,8 +123,6 @@ def decide(
         if poll.state == "failed":
             return Decision("fail")
         return Decision("wait", f"Job {job_id} is {poll.state}")
-    if poll.ended_job:
-        return Decision("fail")
     if poll.unknown_job and age < GRACE_SECONDS:
         return Decision("wait", f"kie.ai has no record of job {job_id} yet", failures=failures)
     subject = f"the record of job {job_id}"
@@ -135,12 +135,12 @@ def seconds_to_look(elapsed: float, usual: float | None = None, interval: float 
 
     :param elapsed: Seconds since the submission.
     :param usual: Seconds that such jobs usually take, if that is known.
-    :param interval: Seconds between two looks, if the author wants them fixed.
+    :param interval: Seconds between two looks, if the author wants them fixed; one at the least.
     :return: Seconds: first until half of the usual duration is over, then a tenth of what has elapsed, from
         2 to 60.
     """
     if interval is not None:
-        return interval
+        return max(interval, SHORTEST_INTERVAL)
     first = FIRST_LOOK_SECONDS if usual is None else usual * FIRST_LOOK_SHARE
     if elapsed < first:
         return max(first - elapsed, SHORTEST_SECONDS)

@@ -23,7 +23,6 @@ class Failure(Protocol):
     :param code: kie.ai's code; None without an answer.
     :param lookup_failed: Whether Airflow could not look up the connection.
     :param unknown_job: Whether kie.ai knows no such job, be it too new or of another family.
-    :param ended_job: Whether it says that a job has ended without a result.
     """
 
     transient: bool
@@ -31,7 +30,6 @@ class Failure(Protocol):
     code: int | None
     lookup_failed: bool
     unknown_job: bool
-    ended_job: bool
 
 
 def limit_of(failure: Failure) -> int | None:

@@ -66,7 +66,15 @@ class KieJobsHook(KieBaseHook):
         with self.get_conn() as client:
             return self.send_submission(client, call, model or api, input)
 
-    def send_submission(self, client: KieClient, call: Call[str], model: str, keys: Iterable[str]) -> str:
+    def send_submission(
+        self,
+        client: KieClient,
+        call: Call[str],
+        model: str,
+        keys: Iterable[str],
+        *,
+        before: Callable[[], None] = lambda: None,
+    ) -> str:
         """
         Send a submission that is ready, for callers that take note of it before.
 
@@ -74,13 +82,14 @@ class KieJobsHook(KieBaseHook):
         :param call: What to send, from :func:`airflow_provider_kie.client.api.jobs.submit_job`.
         :param model: The model, for metrics and log.
         :param keys: The input's keys, for the log, which never shows values.
+        :param before: Called right before each time it is sent; ends it by raising.
         :return: The job's id.
         :raises KieInDoubtError: kie.ai may have accepted the job, or may not.
         :raises KieError: There is no job.
         """
         log.info("Submitting a job to %s", model)
         try:
-            job_id = client.send(call)
+            job_id = client.send(call, before=before)
         except KieError as error:
             judged = jobs.judge_submission(error)
             if isinstance(judged, KieInDoubtError):
@@ -165,13 +174,7 @@ class KieJobsHook(KieBaseHook):
         return self.wait_for_job(Job(job_id, api, model), timeout=patience, poll_interval=interval)
 
     def wait_for_job(
-        self,
-        job: Job,
-        *,
-        timeout: float,
-        poll_interval: float | None = None,
-        age: float = 0.0,
-        on_wait: Callable[[], None] = lambda: None,
+        self, job: Job, *, timeout: float, poll_interval: float | None = None, age: float = 0.0
     ) -> Job:
         """
         Wait for a job that was submitted.
@@ -180,21 +183,42 @@ class KieJobsHook(KieBaseHook):
         :param timeout: Seconds.
         :param poll_interval: Seconds between two looks; None for more often at first than later.
         :param age: Seconds since its submission.
-        :param on_wait: Called at least ten times a second; ends the waiting by raising.
         :return: The job, which has succeeded.
         :raises KieJobFailedError: It ended without a result.
         :raises KieJobTimeoutError: It still runs, and will be billed.
         :raises KieError: It cannot be asked for, and waiting does not mend that; it may still run.
         """
+        poll = self.wait_for_end(job, timeout=timeout, poll_interval=poll_interval, age=age)
+        return self.finish(job, poll)
+
+    def wait_for_end(
+        self,
+        job: Job,
+        *,
+        timeout: float,
+        poll_interval: float | None = None,
+        age: float = 0.0,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Job | KieError:
+        """
+        Wait for a job, for callers that take note of its end.
+
+        :param job: What is known of it: id, api and model.
+        :param timeout: Seconds.
+        :param poll_interval: Seconds between two looks; None for more often at first than later.
+        :param age: Seconds since its submission.
+        :param on_wait: Called at least ten times a second; ends the waiting by raising.
+        :return: The job, which has succeeded or failed, or why it cannot be asked for.
+        :raises KieJobTimeoutError: It still runs, and will be billed.
+        """
         try:
-            poll = self._wait(job, timeout, poll_interval, age, on_wait)
+            return self._wait(job, timeout, poll_interval, age, on_wait)
         except KieError:
             raise
         except BaseException:
             # Airflow's execution_timeout, for example, which knows nothing of jobs.
             log.warning("%s", job.left_running)
             raise
-        return self.finish(job, poll)
 
     def _wait(
         self,

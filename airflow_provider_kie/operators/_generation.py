@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,13 +16,17 @@ from airflow_provider_kie.client.errors import (
     KieJobFailedError,
     KieJobTimeoutError,
 )
-from airflow_provider_kie.decisions.jobs import GRACE_SECONDS, first_step, step_after_look
+from airflow_provider_kie.decisions.jobs import (
+    GRACE_SECONDS,
+    SHORTEST_SECONDS,
+    first_step,
+    step_after_look,
+)
+from airflow_provider_kie.decisions.waiting import LIMIT
 from airflow_provider_kie.hooks import _metrics
 from airflow_provider_kie.operators._job_memory import JobMemory, Note
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
-
     from airflow_provider_kie.hooks.kie import KieHook
     from airflow_provider_kie.operators._order import Order
 
@@ -33,29 +37,21 @@ class Generation:
     """
     A task's job.
 
-    :param order: What the task asks for.
-    :param hook: Sends it.
-    :param context: The task's context.
-    :param retries: How often Airflow retries the task.
+    :param memory: What its tries remember.
+    :param hook: Talks to kie.ai.
     :param waits: Whether the task waits for the job.
     :param is_ended: Whether the task is to end.
     """
 
+    _order: Order
+
     def __init__(
-        self,
-        order: Order,
-        hook: KieHook,
-        context: Context,
-        *,
-        retries: int | None,
-        waits: bool,
-        is_ended: Callable[[], bool],
+        self, memory: JobMemory, hook: KieHook, *, waits: bool, is_ended: Callable[[], bool]
     ) -> None:
-        self._order = order
+        self._memory = memory
         self._hook = hook
         self._waits = waits
         self._is_ended = is_ended
-        self._memory = JobMemory(context, retries, order.api, order.model, order.input)
         self._cleared = False
 
     @property
@@ -63,15 +59,17 @@ class Generation:
         """Seconds since the submission."""
         return self._memory.now.age
 
-    def begin(self) -> Job:
+    def begin(self, order: Order) -> Job:
         """
         Find the job of an earlier try, or submit one.
 
+        :param order: What the task asks for.
         :return: A job to wait for, or one that has succeeded.
         :raises KieInDoubtError: Nobody can tell whether there is a job.
         :raises KieJobFailedError: The earlier try's job has failed, for a reason that does not pass.
         :raises KieError: There is no job, and why.
         """
+        self._order = order
         note = self._memory.load()
         self._cleared = note is not None and self._memory.was_cleared_since(note)
         changes = note.differences(self._memory.asked) if note else []
@@ -98,9 +96,9 @@ class Generation:
             )
         return self._take_over(note)
 
-    def resume(self, job_id: str | None) -> None:
+    def resume(self, job_id: str) -> None:
         """
-        Take up the note of the job that a trigger has waited for.
+        Take up the note of a job that was waited for; where there is none yet, write it.
 
         :param job_id: The job.
         """
@@ -108,9 +106,11 @@ class Generation:
             note = self._memory.load()
         except KieError as error:
             log.warning("Going on with job %s: %s", job_id, error)
+            return
+        if note is not None and note.job_id == job_id:
+            self._memory.adopt(note)
         else:
-            if note is not None and note.job_id == job_id:
-                self._memory.adopt(note)
+            self._memory.save_job(job_id, delivered=not self._waits)
 
     def wait(self, job: Job) -> Job:
         """
@@ -120,15 +120,19 @@ class Generation:
         :return: The same, which has succeeded.
         :raises KieError: As :meth:`~airflow_provider_kie.hooks.kie.KieHook.wait_for_job`.
         """
-        with self._noting_failure():
-            done = self._hook.wait_for_job(
+        try:
+            record = self._hook.wait_for_end(
                 job,
                 timeout=self._order.timeout,
                 poll_interval=self._order.poll_interval,
                 age=self.age,
                 on_wait=partial(self._check_running, job),
             )
-        return self._keep(done)
+        except KieJobTimeoutError:
+            # A retry needs its id, and the store may have been away when it was first written down.
+            self.resume(job.job_id)
+            raise
+        return self.finish(job, record)
 
     def finish(self, job: Job, record: Job | KieError) -> Job:
         """
@@ -139,9 +143,11 @@ class Generation:
         :return: The job, which has succeeded.
         :raises KieError: It has not.
         """
-        with self._noting_failure():
-            done = self._hook.finish(job, record)
-        return self._keep(done)
+        if isinstance(record, Job) and record.state == "failed":
+            self._memory.save_failure(record.to_error())
+        done = self._hook.finish(job, record)
+        self._memory.save_success(done.job_id, done.to_dict())
+        return done
 
     def give_up(self, trouble: Exception) -> NoReturn:
         """
@@ -155,7 +161,7 @@ class Generation:
         except KieError:
             note = None
         job_id = note.job_id if note else None
-        job = Job(job_id or "whose id stands further up in the log", self._order.api)
+        job = Job(job_id or "whose id stands further up in the log", self._memory.asked.api)
         raise KieJobTimeoutError(
             f"The waiting broke off ({type(trouble).__name__}: {trouble}). {job.left_running}", job_id=job_id
         ) from trouble
@@ -175,14 +181,27 @@ class Generation:
         if not self._waits and not self._cleared:
             return job
         try:
-            record = self._hook.get_job(job.job_id, api=job.api, max_retries=0)
+            record = self._look(job)
         except KieError as error:
             if self._cleared and error.unknown_job and note.age > GRACE_SECONDS:
                 # A person wants it done, and what is gone cannot be waited for.
                 return self._submit()
+            if not self._waits:
+                raise
             log.warning("Job %s of an earlier try cannot be looked at now: %s", job.job_id, error)
             return job
         return self._go_on(job, record, note)
+
+    def _look(self, job: Job) -> Job:
+        """Look at an earlier try's job, more than once: a single odd answer must not lead to another job."""
+        for _ in range(LIMIT - 1):
+            try:
+                return self._hook.get_job(job.job_id, api=job.api, max_retries=0)
+            except KieError as error:
+                log.warning("Cannot look at job %s, will ask again: %s", job.job_id, error)
+            time.sleep(SHORTEST_SECONDS)
+            self._check_running(job)
+        return self._hook.get_job(job.job_id, api=job.api, max_retries=0)
 
     def _go_on(self, job: Job, record: Job, note: Note) -> Job:
         """Do what follows from the record of an earlier try's job."""
@@ -203,8 +222,9 @@ class Generation:
         with self._hook.get_conn() as client:
             memory.save_sending()
             try:
-                self._check_running()
-                job_id = self._hook.send_submission(client, order.call, order.name, order.input)
+                job_id = self._hook.send_submission(
+                    client, order.call, order.name, order.input, before=self._check_running
+                )
             except KieInDoubtError as error:
                 # Where doubt is to end in another submission, Airflow's retry makes it.
                 error.transient = order.on_doubt == "submit"
@@ -249,19 +269,9 @@ class Generation:
         else:
             log.info("Submitting another job, because the task was cleared after job %s", note.job_id)
 
-    def _keep(self, done: Job) -> Job:
-        self._memory.save_success(done.job_id, done.to_dict())
-        return done
-
-    @contextmanager
-    def _noting_failure(self) -> Iterator[None]:
-        try:
-            yield
-        except KieJobFailedError as error:
-            self._memory.save_failure(error)
-            raise
-
     def _check_running(self, job: Job | None = None) -> None:
         if self._is_ended():
             fate = job.left_running if job else "Nothing was sent."
-            raise KieCancelledError(f"The task was ended from outside. {fate}")
+            cancelled = KieCancelledError(f"The task was ended from outside. {fate}")
+            cancelled.never_sent = job is None
+            raise cancelled

@@ -109,13 +109,12 @@ class JobMemory:
     """
 
     def __init__(
-        self, context: Context, retries: int | None, api: str, model: str | None, input: Mapping[str, Any]
+        self, context: Context, retries: int | None, api: str, model: str | None, input: Any
     ) -> None:
         self._state = TaskStateStore(context)
         self.may_have_forgotten = not self._state.is_available and not self._state.is_first_try(retries)
         """Whether an earlier try may have submitted a job that nothing could be written down of."""
-        hashes = {key: _hash(one) for key, one in input.items()}
-        self.asked = self.now = Note("sending", self._state.max_tries, api, model, hashes)
+        self.asked = self.now = Note("sending", self._state.max_tries, api, model, _hashes(input))
         """What is asked for now, and the note of the job that this try submits or waits for."""
 
     def load(self) -> Note | None:
@@ -226,5 +225,15 @@ class JobMemory:
             log.warning("%s: %s: %s", trouble, type(error).__name__, error)
 
 
+def _hashes(input: Any) -> dict[str, str]:
+    # A task that is resumed gets its job's result, whatever has become of its arguments meanwhile.
+    given = input if isinstance(input, Mapping) else {}
+    return {str(key): _hash(one) for key, one in given.items()}
+
+
 def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+    try:
+        text = json.dumps(value, sort_keys=True, default=repr)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]

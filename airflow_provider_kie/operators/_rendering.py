@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow.sdk.log import mask_secret
@@ -20,15 +20,21 @@ def mask_queries(rendered: Any) -> None:
 
     :param rendered: A field: text, or lists and dicts of it.
     """
-    # Airflow cuts what it stores after masking it; each mask makes every line of the log slower.
-    most, shown = conf.getint("core", "max_templated_field_length", fallback=4096), 0
-    for text in _texts_in(rendered):
-        queries = _queries_in(text)
-        for query in filter(None, queries):
-            mask_secret(query)
-        shown += len(text) - sum(map(len, queries))
-        if shown > most:
-            break
+    # Airflow cuts what it stores after masking it; each mask makes every line of the log slower. It stores
+    # dicts sorted, before 3.3 as they are.
+    most = conf.getint("core", "max_templated_field_length", fallback=4096)
+    masked: set[str] = set()
+    for texts in (_texts_in(rendered, by=str), _texts_in(rendered, by=None)):
+        shown = 0
+        for text in texts:
+            queries = _queries_in(text)
+            for query in filter(None, queries):
+                if query not in masked:
+                    mask_secret(query)
+            masked.update(queries)
+            shown += len(text) - sum(map(len, queries))
+            if shown > most:
+                break
 
 
 def _queries_in(text: str) -> list[str]:
@@ -37,13 +43,12 @@ def _queries_in(text: str) -> list[str]:
     return _QUERY_IN_TEXT.findall(text)
 
 
-def _texts_in(value: Any) -> Iterator[str]:
+def _texts_in(value: Any, by: Callable[[Any], str] | None) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        # As Airflow stores them.
-        for key in sorted(value, key=str):
-            yield from _texts_in(value[key])
+        for key in sorted(value, key=by) if by else value:
+            yield from _texts_in(value[key], by)
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         for one in value:
-            yield from _texts_in(one)
+            yield from _texts_in(one, by)

@@ -123,8 +123,8 @@ class KieGenerateOperator(BaseOperator):
         """Submit a job, unless an earlier try has, and wait for it."""
         order = self._order()
         with fail_without_retry():
-            generation = self._generation(order, context)
-            job = generation.begin()
+            generation = self._generation(context, order.input)
+            job = generation.begin(order)
             if job.state != "success" and self.wait_for_completion:
                 if self.deferrable:
                     self._defer(order, job, generation.age)
@@ -134,11 +134,17 @@ class KieGenerateOperator(BaseOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the trigger's event."""
         from airflow_provider_kie.client.api.records import Job
+        from airflow_provider_kie.client.errors import KieJobError
         from airflow_provider_kie.triggers.jobs import job_in
 
         with fail_without_retry():
-            generation = self._generation(self._order(), context)
-            job = job_in(event)
+            generation = self._generation(context, self.input)
+            try:
+                job = job_in(event)
+            except KieJobError as error:
+                if error.job_id:
+                    generation.resume(error.job_id)
+                raise
             generation.resume(job.job_id)
             return generation.finish(Job(job.job_id, job.api, self.model), job).to_dict()
 
@@ -148,7 +154,7 @@ class KieGenerateOperator(BaseOperator):
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralTimeout, TaskDeferralError) as error:
             with fail_without_retry():
-                self._generation(self._order(), context).give_up(error)
+                self._generation(context, self.input).give_up(error)
 
     def on_kill(self) -> None:
         """Stop waiting; the job goes on, because kie.ai cannot cancel it."""
@@ -168,15 +174,14 @@ class KieGenerateOperator(BaseOperator):
             on_doubt=self.on_doubt,
         )
 
-    def _generation(self, order: Order, context: Context) -> Generation:
+    def _generation(self, context: Context, input: Any) -> Generation:
         from airflow_provider_kie.hooks.kie import KieHook
         from airflow_provider_kie.operators._generation import Generation
+        from airflow_provider_kie.operators._job_memory import JobMemory
 
         return Generation(
-            order,
+            JobMemory(context, self.retries, self.api, self.model, input),
             KieHook(self.kie_conn_id),
-            context,
-            retries=self.retries,
             waits=self.wait_for_completion,
             is_ended=lambda: self._is_killed,
         )

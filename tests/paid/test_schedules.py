@@ -50,14 +50,14 @@ def befalling(kie: KieSimulator, crash: str | None, answer: dict[str, Any]) -> I
     """Have the worker die at a point that is none of the store's, and kie.ai answer a submission oddly."""
     send, look = KieClient.send, KieHook.get_job
 
-    def sending(self: KieClient, call: Any) -> Any:
+    def sending(self: KieClient, call: Any, **how: Any) -> Any:
         if call.repeatable:
-            return send(self, call)
+            return send(self, call, **how)
         if crash == "before sending":
             raise Crash
         if answer:
             kie.fail_next("createTask", **answer)
-        result = send(self, call)
+        result = send(self, call, **how)
         if crash == "accepted":
             raise Crash
         return result

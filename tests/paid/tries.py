@@ -25,6 +25,7 @@ PRICE = 4.0
 def prepare(kie: KieSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lead the connection to the simulator, and make its models ``m`` and ``n`` quick."""
     monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", kie.connection())
+    monkeypatch.setattr("airflow_provider_kie.operators._generation.SHORTEST_SECONDS", 0.01)
     kie.creation_limit = None
     kie.credits = 10_000
     for model in ("m", "n"):

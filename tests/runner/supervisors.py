@@ -106,6 +106,7 @@ def _warm_up() -> None:
     from tenacity import wait_none
 
     from airflow_provider_kie.client import retries
+    from airflow_provider_kie.decisions import jobs
 
     for name in _MODULES:
         # Where Airflow reads DAG files has moved.
@@ -118,6 +119,7 @@ def _warm_up() -> None:
     gc.freeze()
     for backoff in ("_backoff", "_creation_backoff", "_maintenance_backoff"):
         setattr(retries, backoff, wait_none())
+    jobs.SHORTEST_INTERVAL = 0.01
 
 
 def _fork(job: dict[str, Any]) -> int:

@@ -19,7 +19,6 @@ from airflow_provider_kie.client.arguments import (
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import (
     KieConfigError,
-    KieConnectionError,
     KieError,
     KieFeatureDisabledError,
     KieInDoubtError,
@@ -133,7 +132,7 @@ def judge_submission(error: KieError) -> KieError:
     """
     if _was_not_accepted(error) or isinstance(error, KieConfigError | KieInsufficientCreditsError):
         return error
-    if isinstance(error, KieConnectionError) and error.never_sent:
+    if error.never_sent:
         return error
     if error.said_by_kie and error.code in _REFUSALS:
         return error
@@ -181,7 +180,8 @@ def _explain(job_id: str, api: str, error: KieError) -> KieError:
     if isinstance(error, KieJobFailedError):
         if not error.said_by_kie:
             return KieUnavailableError(str(error), code=error.code, retry_after=error.retry_after)
-        return Job(job_id, api, state="failed", code=error.code, reason=str(error.args[0])).to_error()
+        said = f"Job {job_id} of {api} failed: {error.args[0]}"
+        return KieJobFailedError(said, code=error.code, said_by_kie=True, job_id=job_id)
     if isinstance(error, KieNoDataError) or (error.said_by_kie and error.code in (404, 422)):
         return KieJobNotFoundError(
             f"kie.ai has no record of job {job_id} under api {api!r} ({error.args[0]}). Unless the job is "

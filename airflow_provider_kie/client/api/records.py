@@ -222,9 +222,11 @@ def _pick(value: Any, path: str) -> Iterator[Any]:
 
 
 def _checked_urls(job_id: str, found: list[Any]) -> list[str]:
-    urls = [url for url in found if url]
-    if not all(isinstance(url, str) and is_http_url(url) for url in urls):
-        raise KieResponseError(f"the result of job {job_id} has a URL that is none")
+    texts = [url.strip() for url in found if isinstance(url, str)]
+    urls = [url for url in texts if is_http_url(url)]
+    # One that is none is still in the output, and the others are paid for.
+    if any(found) and not urls:
+        raise KieResponseError(f"the result of job {job_id} has no URL, but something in its place")
     return urls
 
 

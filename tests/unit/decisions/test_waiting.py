@@ -27,7 +27,6 @@ class Failure:
     transient: bool = False
     lookup_failed: bool = False
     unknown_job: bool = False
-    ended_job: bool = False
 
     def __str__(self) -> str:
         return "it broke"

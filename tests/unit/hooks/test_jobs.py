@@ -315,7 +315,7 @@ def test_whoever_waits_is_called_at_least_ten_times_a_second_however_slow_kie_ai
     connect(host=host.url, extra={"timeout": 20})
     host.script = [[1.0, RUNNING], DONE]
     calls = [time.monotonic()]
-    hook.wait_for_job(
+    hook.wait_for_end(
         Job(JOB_ID), timeout=20, poll_interval=0.5, on_wait=lambda: calls.append(time.monotonic())
     )
     waited = calls[-1] - calls[0]
@@ -336,7 +336,7 @@ def test_whoever_waits_can_end_it_at_any_time(
 
     begin = time.monotonic()
     with pytest.raises(KieCancelledError, match=r"^ended from outside$"):
-        hook.wait_for_job(Job(JOB_ID), timeout=SILENCE, poll_interval=0.1, on_wait=end_soon)
+        hook.wait_for_end(Job(JOB_ID), timeout=SILENCE, poll_interval=0.1, on_wait=end_soon)
     assert time.monotonic() - begin < 2
 
 
@@ -349,6 +349,6 @@ def test_what_knows_nothing_of_jobs_and_ends_it_leaves_a_word_in_the_log(
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        hook.wait_for_job(Job(JOB_ID), timeout=20, on_wait=out_of_time)
+        hook.wait_for_end(Job(JOB_ID), timeout=20, on_wait=out_of_time)
     assert f"Nothing was cancelled: job {JOB_ID}" in caplog.text
     assert "will be billed" in caplog.text

@@ -167,6 +167,15 @@ def test_without_a_store_the_first_try_submits_whatever_the_retries_became(kie: 
     assert "KieInDoubtError" in task.run().said
 
 
+def test_without_a_store_fewer_retries_make_no_later_try_the_first_one(kie: KieSimulator) -> None:
+    for retries in (0, 1):
+        task = PaidTask(kie, store=None, retries=3)
+        assert task.run().result is not None
+        task.retries = retries
+        assert "KieInDoubtError" in task.run().said
+    assert len(kie.jobs) == 2
+
+
 # Two attempts of one task.
 
 

@@ -200,12 +200,16 @@ def test_a_success_whose_result_holds_nothing_is_an_error(api: str, result: Any)
 
 @pytest.mark.parametrize(
     "url",
-    ["a.png", "ftp://h/a", "//h/a", "https://", "https://h/\n", 5, True, {"url": A}, [A], "s3://b/a"],
+    ["a.png", "ftp://h/a", "//h/a", "https://", "https://h /", 5, True, {"url": A}, [A], "s3://b/a"],
     ids=repr,
 )
-def test_a_url_that_is_none_is_an_error_that_does_not_show_it(url: Any) -> None:
-    with pytest.raises(KieResponseError, match=f"^the result of job {JOB_ID} has a URL that is none$"):
-        market(resultJson={"resultUrls": [A, url]})
+def test_a_url_that_is_none_does_not_cost_the_others(url: Any) -> None:
+    job = market(resultJson={"resultUrls": [A, url, f" {B} "]})
+    assert (job.urls, job.output["resultUrls"][1]) == ([A, B], url)
+    # Without any other it is an error, which does not show it.
+    said = f"^the result of job {JOB_ID} has no URL, but something in its place$"
+    with pytest.raises(KieResponseError, match=said):
+        market(resultJson={"resultUrls": [url]})
 
 
 def test_gaps_between_urls_are_left_out() -> None:
