@@ -28,7 +28,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(airflow|collections|contextlib|datetime|dict|httpx|os|pathlib|typing)\b.*"),
     (r"py:.*", r"(Airflow|File|IsA|OS|Permission|Runtime|Value)\w+"),
-    (r"py:.*", r"(.*\.)?(IfExists|Location|ObjectStoragePath|Readable|Record|Sign|T|UploadMethod)"),
+    (
+        r"py:.*",
+        r"(.*\.)?(IfExists|Location|ObjectStoragePath|OnDoubt|Readable|Record|Sign|T|UploadMethod|timedelta)",
+    ),
 ]
 
 html_theme = "furo"

@@ -157,9 +157,9 @@ class KieJobsHook(KieBaseHook):
         :param model: Model; a must for Market.
         :param api: Family of models.
         :param callback_url: Where kie.ai announces the job's end.
-        :param timeout: Seconds to wait, or a ``timedelta``.
-        :param poll_interval: Seconds between two looks, or a ``timedelta``; by default more often at first
-            than later.
+        :param timeout: Seconds to wait, or a ``timedelta``; an hour by default.
+        :param poll_interval: Seconds between two looks, or a ``timedelta``; by default 10 seconds before the
+            first, and then a tenth of the time so far, 2 to 60 seconds.
         :return: The job, which has succeeded.
         :raises ValueError: An argument is unusable; nothing was sent.
         :raises KieJobFailedError: The job ended without a result.

@@ -32,7 +32,7 @@ class KieGenerateOperator(BaseOperator):
     From Airflow 3.3 on, the task writes down that it is about to submit, then the job's id, then its end. A
     retry goes on with the job that is there. Where kie.ai's answer was lost nobody can tell whether there is
     one: the task fails without a retry, and says where to look. A person who clears the task asks for another
-    job, unless the first one still runs or its result was never delivered. Before Airflow 3.3 nothing can be
+    job, unless the first one still runs or no try has seen its success. Before Airflow 3.3 nothing can be
     written down: only the first try since a clear submits, a later one fails as in doubt.
 
     A timeout, a kill or a broken trigger cancels nothing, because kie.ai cannot cancel: the job goes on and
@@ -41,15 +41,17 @@ class KieGenerateOperator(BaseOperator):
     :param input: For Market the model's input, for the other families the body that their page shows. No
         value changes its type: kie.ai takes "5" and 5 for different things. (templated)
     :param model: Model; a must for Market. (templated)
-    :param api: Family of models: ``market``, ``veo``, ``suno``, ... (templated)
+    :param api: Family of models: ``market`` by default, ``veo``, ``suno``, ... (templated)
     :param deferrable: Wait in the triggerer, without a worker; by default as
         ``[operators] default_deferrable`` says.
     :param wait_for_completion: False returns right after the submission, for a ``KieJobSensor`` to wait.
-    :param poll_interval: Seconds between two looks at the job, or a ``timedelta``; by default the first one
-        after half of the usual duration, the next ones after a tenth of the time so far. (templated)
-    :param timeout: Seconds of waiting, or a ``timedelta``; each try has as many. (templated)
-    :param on_doubt: What a retry does if the job may have been submitted, or may not: ``fail``; or
-        ``submit``, which may pay twice. (templated)
+    :param poll_interval: Seconds between two looks at the job, or a ``timedelta``; one second at the least.
+        By default the first look comes after 10 seconds, or in a triggerer after half of what such jobs
+        usually take there, and the next ones after a tenth of the time so far, 2 to 60 seconds. (templated)
+    :param timeout: Seconds of waiting, or a ``timedelta``; an hour by default. Each try has as many.
+        (templated)
+    :param on_doubt: What a retry does if the job may have been submitted, or may not: ``fail``, the default;
+        or ``submit``, which may pay twice. (templated)
     :param callback_url: Where kie.ai announces the job's end; an https URL. (templated)
     :param kie_conn_id: Airflow connection. (templated)
     :return: ``{job_id, api, model, state, urls, output, credits, seconds, created_at, completed_at}``:
