@@ -109,7 +109,7 @@ class Generation:
             return
         if note is not None and note.job_id == job_id:
             self._memory.adopt(note)
-        else:
+        elif note is None or note.job_id is None:
             self._memory.save_job(job_id, delivered=not self._waits)
 
     def wait(self, job: Job) -> Job:
