@@ -32,3 +32,13 @@ def test_it_asks_nothing_of_a_run_that_a_run_without_a_logical_date_lacks(path: 
     templates = " ".join(re.findall(r"{{.*?}}", path.read_text()))
     lacking = r"\b(ds\w*|ts\w*|logical_date|data_interval_\w+|prev_\w+|next_\w+|yesterday_\w+|tomorrow_\w+)\b"
     assert re.findall(lacking, templates) == []
+
+
+def test_the_readmes_dag_is_one(load_dag: Callable[..., Any]) -> None:
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (EXAMPLES[0].parents[1] / "README.md").read_text(), re.DOTALL
+    )
+    names: dict[str, Any] = {}
+    exec(code, names)
+    dag = load_dag(names["fetch"].dag)
+    assert [task.task_id for task in dag.topological_sort()] == ["wait", "upload", "generate", "fetch"]
