@@ -57,16 +57,11 @@ class KieError(Exception):
     """
 
     transient: bool = False
-    permanent: bool = False
-    """Whether no later try of the task helps either, unless the error is transient."""
-    lookup_failed: bool = False
-    """Whether it was Airflow that could not look up the connection."""
-    unknown_job: bool = False
-    """Whether kie.ai knows no such job, as it does not right after the submission either."""
-    never_sent: bool = False
-    """Whether the request cannot have reached kie.ai."""
-    ended_job: bool = False
-    """Whether a job has ended without a result."""
+    permanent: bool = False  # no later try of the task helps either, unless the error is transient
+    lookup_failed: bool = False  # it was Airflow that could not look up the connection
+    unknown_job: bool = False  # kie.ai knows no such job, as right after its submission
+    never_sent: bool = False  # the request cannot have reached kie.ai
+    ended_job: bool = False  # a job has ended without a result
     hint: str = ""
 
     def __init__(
@@ -243,7 +238,7 @@ class KieBatchError(KieError):
 
     @property
     def airflow_may_retry(self) -> bool:
-        """Whether a later try may succeed with one of the failures; what is none of ours may pass."""
+        """As for any error, of each of the failures; what is none of ours may pass."""
         return any(getattr(error, "airflow_may_retry", True) for _, error in self.failures)
 
 

@@ -171,25 +171,8 @@ class KieJobsHook(KieBaseHook):
         patience = positive_seconds("timeout", timeout)
         interval = optional_seconds("poll_interval", poll_interval)
         job_id = self.submit_job(input, model=model, api=api, callback_url=callback_url)
-        return self.wait_for_job(Job(job_id, api, model), timeout=patience, poll_interval=interval)
-
-    def wait_for_job(
-        self, job: Job, *, timeout: float, poll_interval: float | None = None, age: float = 0.0
-    ) -> Job:
-        """
-        Wait for a job that was submitted.
-
-        :param job: What is known of it: id, api and model.
-        :param timeout: Seconds.
-        :param poll_interval: Seconds between two looks; None for more often at first than later.
-        :param age: Seconds since its submission.
-        :return: The job, which has succeeded.
-        :raises KieJobFailedError: It ended without a result.
-        :raises KieJobTimeoutError: It still runs, and will be billed.
-        :raises KieError: It cannot be asked for, and waiting does not mend that; it may still run.
-        """
-        poll = self.wait_for_end(job, timeout=timeout, poll_interval=poll_interval, age=age)
-        return self.finish(job, poll)
+        job = Job(job_id, api, model)
+        return self.finish(job, self.wait_for_end(job, timeout=patience, poll_interval=interval))
 
     def wait_for_end(
         self,

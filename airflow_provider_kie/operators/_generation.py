@@ -118,7 +118,7 @@ class Generation:
 
         :param job: The job.
         :return: The same, which has succeeded.
-        :raises KieError: As :meth:`~airflow_provider_kie.hooks.kie.KieHook.wait_for_job`.
+        :raises KieError: As :meth:`~airflow_provider_kie.hooks.kie.KieHook.wait_for_end`.
         """
         try:
             record = self._hook.wait_for_end(

@@ -281,7 +281,7 @@ def test_a_connection_that_becomes_unusable_ends_it_with_the_id(
     job_id = hook.submit_job(INPUT, model="a-model")
     connect(host=host.url, extra={"timeout": "soon"})
     with pytest.raises(KieConfigError, match=f"Nothing was cancelled: job {JOB_ID}"):
-        hook.wait_for_job(Job(job_id), timeout=20, poll_interval=0.01)
+        hook.finish(Job(job_id), hook.wait_for_end(Job(job_id), timeout=20, poll_interval=0.01))
 
 
 def test_the_schedule_is_told_the_age_and_the_interval(
@@ -295,14 +295,14 @@ def test_the_schedule_is_told_the_age_and_the_interval(
 
     monkeypatch.setattr(_jobs, "seconds_to_look", soon)
     host.script = [RUNNING, DONE]
-    hook.wait_for_job(Job(JOB_ID), timeout=20, age=100, poll_interval=7)
+    hook.wait_for_end(Job(JOB_ID), timeout=20, age=100, poll_interval=7)
     assert told == [(100, 7)] * 2
 
 
 def test_a_wait_that_kie_ai_asks_for_is_kept(hook: KieHook, host: FakeHost) -> None:
     host.script = [said(429, Retry_After="0.5"), DONE]
     begin = time.monotonic()
-    hook.wait_for_job(Job(JOB_ID), timeout=20, poll_interval=0.01)
+    hook.wait_for_end(Job(JOB_ID), timeout=20, poll_interval=0.01)
     assert 0.5 <= time.monotonic() - begin < 5
 
 
