@@ -20,6 +20,8 @@ def submit(api: str) -> str:
 @pytest.fixture(autouse=True)
 def _account(kie: KieSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", kie.connection())
+    for name in ("any", *FAMILIES):
+        kie.add_model(name, seconds=600)
 
 
 @pytest.mark.parametrize("api", FAMILIES)

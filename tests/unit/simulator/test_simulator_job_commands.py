@@ -15,6 +15,8 @@ from tests.unit.simulator.jobs import submit, submitted
 def test_jobs_are_shown_with_what_they_cost(kie: KieSimulator, web: httpx.Client, run: Run) -> None:
     assert run("jobs") == "No jobs yet.\n"
     kie.add_model("dear/model", seconds=60, credits=38, hold=82)
+    for model in ("a/model", "suno-lyrics"):
+        kie.add_model(model, seconds=60)
     first, second = submitted(kie, web), submitted(kie, web, "dear/model")
     body = {"prompt": "a fox", "callBackUrl": "https://example.com/hook"}
     third = web.post(f"{kie.api_url}/api/v1/lyrics", json=body).json()["data"]["taskId"]

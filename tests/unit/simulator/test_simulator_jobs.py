@@ -16,6 +16,7 @@ from tests.unit.simulator.jobs import INPUT, record, submit, submitted
 def test_a_creation_is_answered_with_the_id_and_stands_in_the_ledger(
     kie: KieSimulator, web: httpx.Client
 ) -> None:
+    kie.add_model("a/model", seconds=60)
     began = time.time()
     answer = submit(kie, web, callBackUrl="https://example.com/hook")
     job_id = answer["data"]["taskId"]
@@ -72,7 +73,7 @@ def test_a_job_that_fails_costs_nothing(
 
 
 def test_a_job_passes_through_every_state_by_time_alone(kie: KieSimulator, web: httpx.Client) -> None:
-    kie.add_model("a/model", seconds=0.6)
+    kie.add_model("a/model", seconds=1.8)
     job_id = submitted(kie, web)
     seen: list[str] = []
     states = []
@@ -82,7 +83,7 @@ def test_a_job_passes_through_every_state_by_time_alone(kie: KieSimulator, web: 
         time.sleep(0.02)
     assert list(dict.fromkeys(seen)) == ["waiting", "queuing", "generating", "success"]
     assert list(dict.fromkeys(states)) == ["waiting", "running", "success"]
-    assert kie.jobs[0].completed_at == pytest.approx(kie.jobs[0].submitted_at + 0.6)
+    assert kie.jobs[0].completed_at == pytest.approx(kie.jobs[0].submitted_at + 1.8)
 
 
 def test_the_balance_knows_of_an_end_that_nobody_asked_for(kie: KieSimulator, web: httpx.Client) -> None:
@@ -133,11 +134,11 @@ def test_an_unknown_job_has_no_record(kie: KieSimulator, web: httpx.Client, job_
 
 
 def test_a_record_can_be_unknown_for_a_while(kie: KieSimulator, web: httpx.Client) -> None:
-    kie.add_model("a/model", unknown_seconds=0.3)
+    kie.add_model("a/model", seconds=60, unknown_seconds=1.0)
     job_id = submitted(kie, web)
     url = f"{kie.api_url}/api/v1/jobs/recordInfo?taskId={job_id}"
     assert web.get(url).json()["msg"] == "recordInfo is null"
-    time.sleep(0.35)
+    time.sleep(1.05)
     assert web.get(url).json()["data"]["state"] == "waiting"
     assert len(kie.jobs) == 1
 
