@@ -55,7 +55,7 @@ def test_it_drains_some_files_a_run_and_a_failed_one_stays_for_the_next(
     assert contents(done) == files
     assert len(kie_simulator.jobs) - paid == 3 - len(finished)
     assert kie_simulator.credits == 100 - 4 * len(kie_simulator.jobs)
-    assert len(list((tmp_path / "outbox").rglob("*.png"))) == 3
+    assert len(list((tmp_path / "outbox" / second.run_id).rglob("*.png"))) == 3 - len(finished)
     sent = sorted(upload.sha256 for upload in kie_simulator.uploads.values())
     assert sent == sorted(hashlib.sha256(content).hexdigest() for content in files.values())
 
