@@ -25,8 +25,8 @@ class JobMeasurement(Measurement):
         self._watch = Watch(self.airflow, self.kie, self.seconds)
         self._deadline = 600 + 3 * self.count + 4 * self.seconds
 
-    def measure_phases(self) -> None:
-        """Take the figures of each phase."""
+    def measure(self) -> None:
+        """Take all figures."""
         self.phase("idle", self._idle)
         self.phase("submitting", self._submit)
         self.phase("waiting", self._wait)

@@ -36,14 +36,9 @@ class Measurement(ABC):
     figures: Figures = field(default_factory=dict, kw_only=True)
     wrong: list[str] = field(default_factory=list, kw_only=True)
 
+    @abstractmethod
     def measure(self) -> None:
         """Take all figures."""
-        self.measure_phases()
-        self.figures["longest blocked warning, s"] = max(self.airflow.blocked(), default=0.0)
-
-    @abstractmethod
-    def measure_phases(self) -> None:
-        """Take the figures of each phase."""
 
     def phase(self, name: str, phase: Callable[[], Figures]) -> None:
         """
@@ -54,9 +49,11 @@ class Measurement(ABC):
         """
         before, begun = len(self.airflow.blocked()), time.monotonic()
         figures = phase()
-        figures["blocked warnings"] = blocked = len(self.airflow.blocked()) - before
+        blocked = self.airflow.blocked()[before:]
+        figures["blocked warnings"] = len(blocked)
+        figures["longest of them, s"] = max(blocked, default=0.0)
         self.figures |= {f"{name}: {figure}": value for figure, value in figures.items()}
-        say(f"  {name}: {time.monotonic() - begun:.0f} s, blocked warnings: {blocked}")
+        say(f"  {name}: {time.monotonic() - begun:.0f} s, blocked warnings: {len(blocked)}")
 
     def usage(self, seconds: float) -> Figures:
         """

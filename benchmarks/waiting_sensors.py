@@ -31,8 +31,8 @@ class SensorMeasurement(Measurement):
     interval: float
     outage: float | None
 
-    def measure_phases(self) -> None:
-        """Take the figures of each phase."""
+    def measure(self) -> None:
+        """Take all figures."""
         self.phase("idle", self._idle)
         self.phase("deferring", self._defer)
         self.phase("waiting", self._wait)
