@@ -22,6 +22,7 @@ from airflow.sdk import DAG, Param, task, task_group
 
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 from airflow_provider_kie.operators.jobs import KieGenerateOperator
+from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
 with DAG(
     "kie_backlog",
@@ -35,11 +36,20 @@ with DAG(
         "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),  # noqa: S108
         "model": Param("demo/edit", type="string", description="Model that takes an image and a prompt"),
         "prompt": Param("the same, at night", type="string"),
+        "least_credits": Param(50, type="number", description="What a run needs to begin"),
         "files_per_run": Param(100, type="integer", minimum=1),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["kie"],
 ) as dag:
+    wait_for_credits = KieCreditsSensor(
+        task_id="wait_for_credits",
+        threshold="{{ params.least_credits }}",
+        poke_interval=timedelta(minutes=1),
+        timeout=timedelta(minutes=50),
+        soft_fail=True,  # for the timeout only; the next run comes in an hour
+        deferrable=True,
+    )
 
     @task
     def take(backlog: str, files_per_run: str) -> list[str]:
@@ -87,5 +97,7 @@ with DAG(
         )
         download >> put_away(upload.output, "{{ params.done }}/{{ run_id }}")
 
-    drain.expand(source=take("{{ params.backlog }}", "{{ params.files_per_run }}"))
+    files = take("{{ params.backlog }}", "{{ params.files_per_run }}")
+    wait_for_credits >> files
+    drain.expand(source=files)
     # [END howto_operator_kie_upload_pool]
