@@ -12,7 +12,7 @@ from typing import Any
 
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from airflow_provider_kie.client.errors import KieConnectionError, KieError, KieRateLimitError
+from airflow_provider_kie.client.errors import KieError, KieRateLimitError
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +117,7 @@ def may_repeat(repeatable: bool) -> Callable[[BaseException], bool]:
             return False
         if repeatable:
             return True
-        never_sent = isinstance(error, KieConnectionError) and error.never_sent
-        return never_sent or isinstance(error, KieRateLimitError) or error.code == MAINTENANCE
+        return error.never_sent or isinstance(error, KieRateLimitError) or error.code == MAINTENANCE
 
     return predicate
 

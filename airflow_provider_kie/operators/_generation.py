@@ -94,6 +94,8 @@ class Generation:
                 note.job_id,
                 ", ".join(changes),
             )
+        if step == "fail":
+            raise KieJobFailedError(note.reason, job_id=note.job_id)
         return self._take_over(note)
 
     def resume(self, job_id: str) -> None:
@@ -170,14 +172,9 @@ class Generation:
         """Go on with the job of an earlier try."""
         job = Job(note.job_id or "", note.api, note.model, created_at=note.sent_at or None)
         self._memory.adopt(note)
-        if note.stage == "failed":
-            raise KieJobFailedError(note.reason, job_id=note.job_id)
         if note.result is not None:
             log.info("Job %s of an earlier try has succeeded; nothing is paid again", note.job_id)
-            # A later version of the provider may have added fields.
-            return Job(
-                **{name: note.result[name] for name in Job.__dataclass_fields__ if name in note.result}
-            )
+            return Job.from_dict(note.result)
         if not self._waits and not self._cleared:
             return job
         try:

@@ -90,9 +90,7 @@ def job_in(event: dict[str, Any] | None) -> Job:
 
 def _job_of(text: str) -> Job | None:
     try:
-        known = json.loads(text)
-        # A later version of the provider may have added fields.
-        return Job(**{name: value for name, value in known.items() if name in Job.__dataclass_fields__})
+        return Job.from_dict(json.loads(text))
     except (ValueError, TypeError, AttributeError):
         return None
 

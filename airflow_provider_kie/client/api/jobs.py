@@ -130,9 +130,9 @@ def judge_submission(error: KieError) -> KieError:
     :return: An error of kie.ai's table if there is no job, because it was refused or never sent; else
         :class:`~airflow_provider_kie.client.errors.KieInDoubtError`.
     """
-    if _was_not_accepted(error) or isinstance(error, KieConfigError | KieInsufficientCreditsError):
+    if error.never_sent or _was_not_accepted(error):
         return error
-    if error.never_sent:
+    if isinstance(error, KieConfigError | KieInsufficientCreditsError):
         return error
     if error.said_by_kie and error.code in _REFUSALS:
         return error

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pendulum
 
@@ -73,6 +73,16 @@ class Job:
     completed_at: str | None = None
     code: int | None = None
     reason: str | None = None
+
+    @classmethod
+    def from_dict(cls, known: Mapping[str, Any]) -> Self:
+        """
+        Read what was stored of a job, maybe by a later version of the provider, which has more fields.
+
+        :param known: Fields by their names.
+        :return: The job.
+        """
+        return cls(**{name: known[name] for name in cls.__dataclass_fields__ if name in known})
 
     def to_dict(self) -> dict[str, Any]:
         """Give the JSON-safe dict that the operator returns."""
