@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_provider_kie.simulator.callbacks import Callback
+    from airflow_provider_kie.simulator.chats import SimulatedChat
     from airflow_provider_kie.simulator.files import UploadedObject
     from airflow_provider_kie.simulator.jobs import SimulatedJob
     from airflow_provider_kie.simulator.server import KieSimulator
     from airflow_provider_kie.simulator.state import RecordedRequest
 
-__all__ = ["Callback", "KieSimulator", "RecordedRequest", "SimulatedJob", "UploadedObject"]
+__all__ = ["Callback", "KieSimulator", "RecordedRequest", "SimulatedChat", "SimulatedJob", "UploadedObject"]
 
 _HOMES = {
     "Callback": "callbacks",
     "KieSimulator": "server",
     "RecordedRequest": "state",
+    "SimulatedChat": "chats",
     "SimulatedJob": "jobs",
     "UploadedObject": "files",
 }

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-API_CALLS = ("credit", "download-url", "createTask", "recordInfo")
+API_CALLS = ("credit", "download-url", "createTask", "recordInfo", "chat")
 UPLOAD_CALLS = ("file-stream-upload", "file-url-upload", "file-base64-upload")
 CALLS = (*API_CALLS, *UPLOAD_CALLS, "file")
 UNKNOWN = "unknown"
@@ -65,7 +65,7 @@ class KieJSON(JSONResponse):
 
     def __init__(self, content: dict[str, Any], status_code: int = 200) -> None:
         super().__init__(content, status_code)
-        self._code = content["code"]
+        self._code = content.get("code")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[CODE] = self._code
@@ -101,6 +101,16 @@ def api_success(data: Any) -> Response:
     return KieJSON({"code": 200, "msg": "success", "data": data})
 
 
+def api_message(code: int) -> str:
+    """
+    Give the message of the API host for a code.
+
+    :param code: kie.ai's code.
+    :return: the message.
+    """
+    return "success" if code == 200 else MESSAGES.get(code, f"Error {code}")
+
+
 def api_error(code: int, msg: str | None = None, *, status: int = 200) -> Response:
     """
     Build the API host's error answer: HTTP 200, the error in the body.
@@ -110,9 +120,7 @@ def api_error(code: int, msg: str | None = None, *, status: int = 200) -> Respon
     :param status: the HTTP status.
     :return: the answer.
     """
-    if msg is None:
-        msg = "success" if code == 200 else MESSAGES.get(code, f"Error {code}")
-    body = {"code": code, "msg": msg, "data": None}
+    body = {"code": code, "msg": api_message(code) if msg is None else msg, "data": None}
     if code == 401:
         del body["data"]
     return KieJSON(body, status)

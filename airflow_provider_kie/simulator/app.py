@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_kie.simulator.answers import UNKNOWN, UPLOAD_CALLS
+from airflow_provider_kie.simulator.completions import is_chat
 from airflow_provider_kie.simulator.control import CONTROL, control_app
 from airflow_provider_kie.simulator.faults import Exchange, HangUp, answering
 from airflow_provider_kie.simulator.generation import RECORD_PATHS, SUBMIT_PATHS
@@ -43,6 +44,8 @@ def call_of(host: Host, path: str) -> str:
     """
     if host == "files" or (host == "upload" and path.startswith("/kieai/")):
         return "file"
+    if host == "api" and is_chat(path):
+        return "chat"
     return _PATHS.get((host, path), UNKNOWN)
 
 

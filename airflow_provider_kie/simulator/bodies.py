@@ -70,6 +70,17 @@ def parsed(body: bytes) -> Any:
     return value
 
 
+def has_type(value: Any, kind: type) -> bool:
+    """
+    Return whether a value has a JSON type; kie.ai takes no other for it.
+
+    :param value: the value.
+    :param kind: the type.
+    :return: True for the type itself, and for an integer where a float is wanted.
+    """
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
 async def read_json(request: Request, error: Callable[[int], Response], *, unreadable: int) -> dict[str, Any]:
     """
     Read a JSON body, whatever its ``Content-Type`` says.

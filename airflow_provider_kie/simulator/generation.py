@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from airflow_provider_kie.simulator.answers import api_error, api_success
-from airflow_provider_kie.simulator.bodies import read_json
+from airflow_provider_kie.simulator.bodies import has_type, read_json
 from airflow_provider_kie.simulator.callbacks import Courier
 from airflow_provider_kie.simulator.families import FAMILIES
 from airflow_provider_kie.simulator.jobs import CreationRefused, Model, SimulatedJob, new_job_id
@@ -44,7 +44,7 @@ def add_job_routes(app: FastAPI, state: State, check: Check) -> None:
 
 async def _submit(state: State, check: Check, courier: Courier, api: str, request: Request) -> Response:
     await check(request)
-    body = await read_json(request, _unreadable, unreadable=422)
+    body = await read_json(request, unreadable_body, unreadable=422)
     try:
         name, given, callback_url = read_body(api, body)
         model = state.ledger.model(api, name)
@@ -73,7 +73,13 @@ def _is_known(job: SimulatedJob, model: Model, path: str) -> bool:
     return right_family and time.time() >= job.submitted_at + model.unknown_seconds
 
 
-def _unreadable(code: int) -> Response:
+def unreadable_body(code: int) -> Response:
+    """
+    Build the answer to a body that cannot be read.
+
+    :param code: kie.ai's code.
+    :return: the answer.
+    """
     # invented: the code and the words.
     return api_error(code, "The request body is not valid JSON" if code == 422 else None)
 
@@ -130,6 +136,5 @@ def check_input(given: Mapping[str, Any], model: Model) -> None:
     for key, kind in model.required.items():
         if given.get(key) in (None, ""):
             raise CreationRefused(500, f"{key}: {MISSING}")
-        number = kind is float and type(given[key]) is int
-        if type(given[key]) is not kind and not number:
+        if not has_type(given[key], kind):
             raise CreationRefused(500, wrong_type(key))

@@ -15,6 +15,8 @@ from typing import Any, Literal
 JobState = Literal["waiting", "running", "success", "failed"]
 FAIL_MSG = "internal error, please try again later."
 """The message of a job that failed, as Aleph's was recorded."""
+# invented: the words after the first two.
+NO_CREDITS = "Credits insufficient: please top up your balance and try again."
 CREATION_LIMIT = 20
 CREATION_SECONDS = 10.0
 # invented: how much of its time a job waits before it runs.
@@ -142,6 +144,21 @@ class Ledger:
             self._settle()
             self._credits = balance
 
+    def spend(self, credits: float) -> bool:
+        """
+        Take credits off the balance for good.
+
+        :param credits: how many.
+        :return: False when the balance does not cover them; it stays as it is then.
+        """
+        with self._lock:
+            self._settle()
+            if self._credits < credits:
+                return False
+            # Ten times 0.01 is 0.1.
+            self._credits = round(self._credits - credits, 9)
+            return True
+
     def model(self, api: str, name: str | None) -> Model:
         """
         Look up what happens to a job.
@@ -201,8 +218,7 @@ class Ledger:
         if self.creation_limit is not None and len(self._latest) >= self.creation_limit:
             raise CreationRefused(429)
         if self._credits < model.held:
-            # invented: the words after the first two.
-            raise CreationRefused(402, "Credits insufficient: please top up your balance and try again.")
+            raise CreationRefused(402, NO_CREDITS)
 
     def finish(self) -> None:
         """End all running jobs now."""

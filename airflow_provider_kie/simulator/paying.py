@@ -1,11 +1,13 @@
-"""The simulator's paid jobs as its users see them."""
+"""The simulator's paid jobs and chats as their users see them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_kie.simulator.callbacks import Callback
+from airflow_provider_kie.simulator.chats import AnswerPart, ChatModel, SimulatedChat
 from airflow_provider_kie.simulator.jobs import FAIL_MSG, Model, SimulatedJob
 from airflow_provider_kie.simulator.state import State
 
@@ -94,4 +96,64 @@ class PaidJobs:
             required=dict(required or {}),
             word=word,
             unknown_seconds=float(unknown_seconds),
+        )
+
+
+class PaidChats:
+    """The part of ``KieSimulator`` that is about chats and what they cost."""
+
+    _state: State
+
+    @property
+    def chats(self) -> list[SimulatedChat]:
+        """The chats that were answered and billed, in order, those whose answer was lost too; a snapshot."""
+        return self._state.chats.billed()
+
+    def add_chat_model(
+        self,
+        name: str,
+        *,
+        text: str | None = None,
+        tool_calls: Iterable[tuple[str, Mapping[str, Any] | str]] = (),
+        finish_reason: str | None = None,
+        credits: float = 0.01,
+        usage: Mapping[str, Any] | None = None,
+        seconds: float = 0.0,
+        fail: int | tuple[int, str] | None = None,
+        fail_after: int | None = None,
+        without: Iterable[AnswerPart] = (),
+    ) -> None:
+        """
+        Say what a model answers from now on; a model that nobody added answers with the defaults.
+
+        :param name: the model, as in the path or, on the legacy path, in the body.
+        :param text: what it says; by default it repeats the user's last message, in a JSON object if
+            ``response_format`` asks for one.
+        :param tool_calls: names and arguments of the tools that it calls, until a tool's result is the last
+            message; arguments that are text are sent as they are.
+        :param finish_reason: why it ends; by default ``stop``, or ``tool_calls``.
+        :param credits: what an answer costs.
+        :param usage: its tokens, instead of an estimate.
+        :param seconds: how long it thinks before the answer begins.
+        :param fail: the code, or code and message, that it gives instead of an answer, which costs nothing.
+        :param fail_after: lets a stream fail after so many chunks, of which the first says only the role; it
+            costs all the same.
+        :param without: parts that its answers lack: ``content``, ``finish_reason``, ``usage`` (and the
+            credits), ``done`` (the mark at the end of a stream). Without all four a stream is empty.
+        :raises ValueError: for numbers below 0 or not finite, unknown parts, ``fail_after`` without ``fail``,
+            and what JSON cannot express.
+        """
+        self._state.chats.models[name] = ChatModel(
+            text=text,
+            tool_calls=tuple(
+                (tool, given if isinstance(given, str) else json.dumps(given, ensure_ascii=False))
+                for tool, given in tool_calls
+            ),
+            finish_reason=finish_reason,
+            credits=float(credits),
+            usage=usage,
+            seconds=float(seconds),
+            fail=(fail, None) if isinstance(fail, int) else fail,
+            fail_after=fail_after,
+            without=frozenset(without),
         )

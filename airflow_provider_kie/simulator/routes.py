@@ -20,6 +20,7 @@ from airflow_provider_kie.simulator.answers import (
     store_error,
 )
 from airflow_provider_kie.simulator.bodies import UnreadableBody, read_json
+from airflow_provider_kie.simulator.completions import add_chat_route
 from airflow_provider_kie.simulator.downloads import serve
 from airflow_provider_kie.simulator.generation import add_job_routes
 from airflow_provider_kie.simulator.state import State
@@ -82,6 +83,7 @@ def api_app(state: State) -> FastAPI:
     check = key_check(state, lambda: api_error(401))
     keyed = [Depends(check)]
     add_job_routes(app, state, check)
+    add_chat_route(app, state, check)
 
     @app.get("/api/v1/chat/credit", dependencies=keyed)
     async def credit() -> Response:

@@ -14,12 +14,12 @@ from typing import get_args
 from airflow_provider_kie.simulator.app import HOSTS, Front
 from airflow_provider_kie.simulator.files import UploadedObject
 from airflow_provider_kie.simulator.jobs import Ledger
-from airflow_provider_kie.simulator.paying import PaidJobs
+from airflow_provider_kie.simulator.paying import PaidChats, PaidJobs
 from airflow_provider_kie.simulator.serving import ADDRESS, START_SECONDS, Serving, listen
 from airflow_provider_kie.simulator.state import Fault, RecordedRequest, State, UploadShape, checked_balance
 
 
-class KieSimulator(PaidJobs):
+class KieSimulator(PaidJobs, PaidChats):
     """
     A small kie.ai on this machine: an API host, an upload host and a host of generated files.
 
@@ -125,7 +125,7 @@ class KieSimulator(PaidJobs):
 
     @property
     def credits(self) -> float:
-        """The balance, in credits; jobs change it, and it is settable at any time."""
+        """The balance, in credits; jobs and chats change it, and it is settable at any time."""
         return self._state.ledger.credits
 
     @credits.setter
@@ -193,7 +193,7 @@ class KieSimulator(PaidJobs):
 
     def reset(self) -> None:
         """
-        Forget requests, jobs, models and callbacks so far and the faults to come.
+        Forget requests, jobs, chats, models and callbacks so far and the faults to come.
 
         ``creation_limit`` and ``webhook_key`` are as at the start again. Balance and files stay; what a
         forgotten job held is not given back.
@@ -221,8 +221,8 @@ class KieSimulator(PaidJobs):
         Make the next requests of one call go wrong, after the faults already queued for it.
 
         :param call: ``credit``, ``download-url``, ``file-stream-upload``, ``file-url-upload``,
-            ``file-base64-upload``, ``file`` for any download, ``createTask`` for any submission of a job, or
-            ``recordInfo`` for any record of one.
+            ``file-base64-upload``, ``file`` for any download, ``createTask`` for any submission of a job,
+            ``recordInfo`` for any record of one, or ``chat`` for a chat with any model.
         :param code: answer with this code in the body and, as kie.ai does, HTTP 200 (or ``status``).
         :param msg: the message beside the code; by default kie.ai's own.
         :param status: the HTTP status; alone, its number is the code in the body too.
@@ -235,7 +235,7 @@ class KieSimulator(PaidJobs):
         :param drop_after: close the connection after so many bytes of the answer's body; -1 closes it without
             an answer, and the request has no effect unless ``accept``.
         :param chunk_delay: seconds between pieces of the body, of 16 KiB.
-        :param accept: let a submission take effect although its answer goes wrong: the job runs and costs.
+        :param accept: let a submission or a chat take effect although its answer goes wrong: it costs.
         :raises ValueError: for an unknown call, a contradiction, or when nothing goes wrong at all.
         """
         fault = Fault(

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from airflow_provider_kie.simulator.answers import CALLS, UNKNOWN
 from airflow_provider_kie.simulator.callbacks import Callback
+from airflow_provider_kie.simulator.chats import Chats
 from airflow_provider_kie.simulator.files import FileStore
 from airflow_provider_kie.simulator.jobs import Ledger
 
@@ -34,7 +35,7 @@ class RecordedRequest:
     call: str
     """
     The endpoint's last segment; ``createTask`` for any family's submission, ``recordInfo`` for any record,
-    ``file`` for a download, ``unknown`` for a path that does not exist.
+    ``chat`` for a chat with any model, ``file`` for a download, ``unknown`` for a path that does not exist.
     """
     method: str
     host: str
@@ -126,6 +127,7 @@ class State:
     upload_url: str = ""
     files_url: str = ""
     files: FileStore = field(default_factory=FileStore)
+    chats: Chats = field(default_factory=Chats)
 
     def __post_init__(self) -> None:
         self._lock = Lock()
@@ -135,6 +137,7 @@ class State:
     def reset(self) -> None:
         """Forget all but settings, balance and files."""
         self.ledger.reset()
+        self.chats.reset()
         with self._lock:
             self.webhook_key: str | None = None
             self._callbacks: list[Callback] = []
@@ -182,8 +185,10 @@ class State:
         """
         if call not in CALLS:
             raise ValueError(f"{call!r} is no call of kie.ai; the calls are {', '.join(CALLS)}.")
-        if fault.accept and call != "createTask":
-            raise ValueError(f"accept is for createTask: {call} has no effect that could outlive its answer.")
+        if fault.accept and call not in ("createTask", "chat"):
+            raise ValueError(
+                f"accept is for createTask and chat: {call} has no effect to outlive its answer."
+            )
         if replace(fault, accept=False) == Fault():
             raise ValueError("Say what goes wrong: code, status, html, body, headers, delay, drop_after, ...")
         if times < 1:

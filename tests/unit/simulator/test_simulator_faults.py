@@ -12,7 +12,7 @@ from airflow_provider_kie.simulator import KieSimulator, SimulatedJob
 from airflow_provider_kie.simulator.jobs import Model
 
 CALLS = [
-    *("credit", "download-url", "createTask", "recordInfo"),
+    *("credit", "download-url", "createTask", "recordInfo", "chat"),
     *("file-stream-upload", "file-url-upload", "file-base64-upload", "file"),
 ]
 CONTENT = bytes(range(256)) * 256
@@ -29,6 +29,7 @@ def ask(kie: KieSimulator, web: httpx.Client) -> Ask:
     json: dict[str, dict[str, Any]] = {
         "download-url": {"url": url},
         "createTask": {"model": "a/model", "input": {"prompt": "a fox"}},
+        "chat": {"messages": [{"role": "user", "content": "a fox"}]},
         "file-url-upload": {"fileUrl": url, **upload},
         "file-base64-upload": {"base64Data": "aaaa" * 100_000, **upload},
     }
@@ -42,6 +43,8 @@ def ask(kie: KieSimulator, web: httpx.Client) -> Ask:
             return web.post(f"{kie.api_url}/api/v1/common/download-url", json=json[call])
         if call == "createTask":
             return web.post(f"{kie.api_url}/api/v1/jobs/{call}", json=json[call])
+        if call == "chat":
+            return web.post(f"{kie.api_url}/a-model/v1/chat/completions", json=json[call])
         if call == "recordInfo":
             return web.get(f"{kie.api_url}/api/v1/jobs/{call}", params={"taskId": "a-job"})
         if call == "file-stream-upload":
@@ -61,7 +64,10 @@ def test_a_code_is_told_in_the_body_of_http_200_and_only_once(kie: KieSimulator,
     assert ("data" in answer.json()) == ("upload" not in call)
     assert ask(call).status_code == 200
     assert [request.status for request in kie.requests_to(call)] == [200, 200]
-    assert [request.code for request in kie.requests_to(call)] == [455, None if call == "file" else 200]
+    assert [request.code for request in kie.requests_to(call)] == [
+        455,
+        None if call in ("file", "chat") else 200,
+    ]
 
 
 @pytest.mark.parametrize(
