@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import httpx
 
 from airflow_provider_kie.simulator.answers import CALLS, UNKNOWN
+from airflow_provider_kie.simulator.chats import AnswerPart
 from airflow_provider_kie.simulator.state import checked_balance
 
 VARIABLE = "AIRFLOW_CONN_KIE_DEFAULT"
@@ -50,7 +51,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     fail.add_argument(
         "--drop-after", type=int, metavar="BYTES", help="cut the answer's body off; -1: no answer"
     )
-    fail.add_argument("--accept", action="store_true", help="createTask takes effect all the same")
+    fail.add_argument("--accept", action="store_true", help="createTask and chat take effect all the same")
     fail.add_argument("--times", type=int, default=1, help="how many requests go wrong (default: 1)")
     fail.set_defaults(run=_fail)
 
@@ -71,6 +72,20 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     jobs = commands.add_parser("jobs", parents=[shared], help="show what was accepted and what it cost")
     jobs.add_argument("--json", action="store_true", help="all that is known, one JSON object a line")
     jobs.set_defaults(run=_jobs)
+
+    chat = commands.add_parser("add-chat-model", parents=[shared], help="say what a model answers to a chat")
+    chat.add_argument("name", help="the model")
+    chat.add_argument("--text", help="what it says (default: the user's last message)")
+    chat.add_argument("--credits", type=float, help="what an answer costs (default: 0.01)")
+    chat.add_argument("--seconds", type=float, help="how long it thinks before it answers (default: 0)")
+    chat.add_argument("--fail", type=int, metavar="CODE", help="give this code instead of an answer")
+    chat.add_argument("--fail-after", type=int, metavar="CHUNKS", help="let streams fail after so many")
+    chat.add_argument("--without", action="append", choices=get_args(AnswerPart), help="leave that part out")
+    chat.set_defaults(run=_add_chat_model)
+
+    chats = commands.add_parser("chats", parents=[shared], help="show which chats were billed")
+    chats.add_argument("--json", action="store_true", help="all that is known, one JSON object a line")
+    chats.set_defaults(run=_chats)
 
     requests = commands.add_parser("requests", parents=[shared], help="show what was asked")
     requests.add_argument("--call", choices=[*CALLS, UNKNOWN], help="of one call only")
@@ -181,6 +196,23 @@ def _job_line(job: dict[str, Any]) -> str:
     return f"{job['job_id']}  {job['state']:<7}  {paid:<12}  {name}"
 
 
+def _add_chat_model(options: argparse.Namespace) -> str:
+    names = ("text", "credits", "seconds", "fail", "fail_after", "without")
+    script = {name: value for name in names if (value := getattr(options, name)) is not None}
+    _ask(options, "PUT", "chat-models", params={"name": options.name}, json=script)
+    return f"That is what {options.name} answers from now on."
+
+
+def _chats(options: argparse.Namespace) -> str:
+    chats = _ask(options, "GET", "chats")["chats"]
+    return "\n".join(json.dumps(one) if options.json else _chat_line(one) for one in chats) or "No chats yet."
+
+
+def _chat_line(chat: dict[str, Any]) -> str:
+    kind = "stream" if chat["stream"] else "plain"
+    return f"{chat['charged']:g} charged  {kind:<6}  {chat['model']}  {_shortened(chat['messages'][-1])}"
+
+
 def _requests(options: argparse.Namespace) -> str:
     query = {"call": options.call} if options.call else {}
     asked = _ask(options, "GET", "requests", params=query)["requests"]
@@ -188,9 +220,13 @@ def _requests(options: argparse.Namespace) -> str:
 
 
 def _line(request: dict[str, Any]) -> str:
-    body = "" if request["json"] is None else json.dumps(request["json"], ensure_ascii=False)
-    shortened = body if len(body) <= _SHOWN else f"{body[:_SHOWN]} ..."
+    body = "" if request["json"] is None else _shortened(request["json"])
     # Kie.ai's errors are HTTP 200. The query is left out: that of a signed link is a secret.
     answer = request["code"] or request["status"] or "-"
-    asked = f"{answer:>3}  {request['method']:<7} {request['path']}  {shortened}"
+    asked = f"{answer:>3}  {request['method']:<7} {request['path']}  {body}"
     return asked.rstrip()
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."

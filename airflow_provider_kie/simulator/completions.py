@@ -63,15 +63,15 @@ async def _complete(state: State, check: Check, request: Request) -> Response:
     stream = body.get("stream") is True
     model = state.chats.model(name)
     chat = SimulatedChat(name, messages_of(body), body, stream, model.credits, time.time())
-    fails_at_once = model.fail is not None and not (stream and model.fail_after is not None)
-    if not fails_at_once:
+    refusal = None if stream and model.fail_after is not None else model.fail
+    if refusal is None:
         # invented: that a chat is paid for as soon as it is accepted, whatever becomes of its answer.
         if not state.ledger.spend(model.credits):
             return api_error(402, NO_CREDITS)
         state.chats.note(chat)
     await asyncio.sleep(model.seconds)
-    if model.fail and fails_at_once:
-        return api_error(*model.fail)
+    if refusal:
+        return api_error(*refusal)
     completion = Completion(chat, model)
     if stream:
         return EventStream(completion.events(), model.fail and model.fail[0])

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_kie.simulator.answers import Refused
+from airflow_provider_kie.simulator.chats import AnswerPart, ChatModel
 from airflow_provider_kie.simulator.jobs import FAIL_MSG, Model
 from airflow_provider_kie.simulator.routes import bare_app
 from airflow_provider_kie.simulator.state import Fault, State, checked_balance
@@ -28,6 +29,18 @@ class Script:
     hold: float | None = None
     fail: int | None = None
     unknown_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class ChatScript:
+    """What a shell can say of a model's answers; the fields are some of ``KieSimulator.add_chat_model``."""
+
+    text: str | None = None
+    credits: float = ChatModel.credits
+    seconds: float = ChatModel.seconds
+    fail: int | None = None
+    fail_after: int | None = None
+    without: frozenset[AnswerPart] = frozenset()
 
 
 def refusal(status: int, error: str = "") -> Response:
@@ -100,6 +113,16 @@ def control_app(state: State) -> FastAPI:
     async def add_model(name: str, script: Script) -> Response:
         fail = None if script.fail is None else (script.fail, FAIL_MSG)
         state.ledger.models[name] = Model(**{**asdict(script), "fail": fail})
+        return JSONResponse({})
+
+    @app.get(CONTROL + "chats")
+    async def chats() -> Response:
+        return JSONResponse({"chats": [asdict(chat) for chat in state.chats.billed()]})
+
+    @app.put(CONTROL + "chat-models")
+    async def add_chat_model(name: str, script: ChatScript) -> Response:
+        fail = None if script.fail is None else (script.fail, None)
+        state.chats.models[name] = ChatModel(**{**asdict(script), "fail": fail})
         return JSONResponse({})
 
     @app.get(CONTROL + "requests")

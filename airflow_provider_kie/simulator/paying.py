@@ -141,7 +141,7 @@ class PaidChats:
         :param without: parts that its answers lack: ``content``, ``finish_reason``, ``usage`` (and the
             credits), ``done`` (the mark at the end of a stream). Without all four a stream is empty.
         :raises ValueError: for numbers below 0 or not finite, unknown parts, ``fail_after`` without ``fail``,
-            and what JSON cannot express.
+            and text and numbers that JSON cannot express.
         """
         self._state.chats.models[name] = ChatModel(
             text=text,
@@ -151,7 +151,7 @@ class PaidChats:
             ),
             finish_reason=finish_reason,
             credits=float(credits),
-            usage=usage,
+            usage=None if usage is None else dict(usage),
             seconds=float(seconds),
             fail=(fail, None) if isinstance(fail, int) else fail,
             fail_after=fail_after,
