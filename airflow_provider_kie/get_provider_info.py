@@ -15,7 +15,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-kie",
         "name": "kie.ai",
-        "description": "Wait for kie.ai credits, upload files, generate and pay once, download results.",
+        "description": "Wait for kie.ai credits, upload, chat, generate and pay once, download results.",
         "integrations": [
             {"integration-name": "kie.ai", "external-doc-url": "https://docs.kie.ai", "tags": ["service"]}
         ],
@@ -24,6 +24,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "kie.ai",
                 "python-modules": [
+                    "airflow_provider_kie.operators.chat",
                     "airflow_provider_kie.operators.credits",
                     "airflow_provider_kie.operators.files",
                     "airflow_provider_kie.operators.jobs",
@@ -89,6 +90,12 @@ _CONNECTION_FIELDS = {
     "uploaded_files_host": {
         "label": "Uploaded files' host",
         "description": "Host that serves uploaded files; tempfile.redpandaai.co if empty.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "chat_path": {
+        "label": "Path of chat",
+        "description": "On the API host; /{model}/v1/chat/completions if empty, /api/v1/chat/completions on "
+        "kieai.erweima.ai.",
         "schema": {"type": ["string", "null"]},
     },
 }

@@ -22,9 +22,6 @@ from airflow_provider_kie.client.errors import (
 
 T = TypeVar("T")
 
-# kie.ai's answers are under 2 KB; anything larger than this is not one of them.
-ANSWER_LIMIT = 1024 * 1024
-
 
 def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: bytes) -> T:
     """
@@ -39,15 +36,14 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
     :raises KieResponseError: It is not an answer of kie.ai's, or success without the promised data.
     """
     answer = _load(call, status, headers, body)
-    code = _code(answer)
-    message = str(answer.get("msg") or "")
+    code, message = _verdict(call, status, answer)
     if code != 200:
         if code is None and status < 400:
             raise KieResponseError(f"{call.name}: the answer has no code: {quote(_text(body))}")
         if not call.repeatable and answer.get("data"):
             # What was refused has no data; this may have been done, and then must not be asked for again.
             raise KieResponseError(f"{call.name}: {quote(message)} (code {code}), and yet data", code=code)
-        said_by_kie = code is not None
+        said_by_kie = _code(answer) is not None
         raise _error(call, status if code is None else code, message, headers, said_by_kie=said_by_kie)
     if status >= 300:
         # Whatever was asked for may have been done, and then must not be asked for again.
@@ -60,10 +56,11 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
         )
     if answer.get("success") is False:
         raise KieResponseError(f"{call.name}: code 200, but not successful: {quote(message)}", code=200)
-    if answer.get("data") is None:
+    data = answer.get("data")
+    if data is None and not call.bare:
         raise KieNoDataError(f"{call.name}: code 200 without the promised data: {quote(message)}", code=200)
     try:
-        return call.parse(answer["data"])
+        return call.parse(answer if data is None else data)
     except KieResponseError as error:
         raise KieResponseError(f"{call.name}: {error}", code=200) from None
 
@@ -95,20 +92,31 @@ def unpack(call: Call[Any], headers: Mapping[str, str], body: bytes) -> bytes:
     :param headers: Response headers.
     :param body: The whole body as received.
     :return: The plain body.
-    :raises KieResponseError: It is corrupt, or larger than 1 MiB when unpacked.
+    :raises KieResponseError: It is corrupt, or larger than the call allows when unpacked.
     """
     if not is_packed(call, headers):
         return body
     unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
-        plain = unpacking.decompress(body, ANSWER_LIMIT + 1)
+        plain = unpacking.decompress(body, call.limit + 1)
     except zlib.error:
         raise KieResponseError(f"{call.name}: the answer's packed bytes are broken", transient=True) from None
-    if len(plain) > ANSWER_LIMIT:
-        raise KieResponseError(f"{call.name}: the answer is larger than {ANSWER_LIMIT} bytes")
+    check_length(call, len(plain))
     if not unpacking.eof:
         raise KieResponseError(f"{call.name}: the answer's packed bytes end too early", transient=True)
     return plain
+
+
+def check_length(call: Call[Any], size: int) -> None:
+    """
+    Check that an answer is not larger than its call allows.
+
+    :param call: The call that was sent.
+    :param size: Bytes that have come so far.
+    :raises KieResponseError: It is.
+    """
+    if size > call.limit:
+        raise KieResponseError(f"{call.name}: the answer is larger than {call.limit} bytes")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -151,6 +159,19 @@ def _load(call: Call[Any], status: int, headers: Mapping[str, str], body: bytes)
         code=status,
         transient=status < 300,
     )
+
+
+def _verdict(call: Call[Any], status: int, answer: Mapping[str, Any]) -> tuple[int | None, str]:
+    """Read code and message, or what stands in their place where an answer has no envelope."""
+    code = _code(answer)
+    if code is None and call.bare:
+        # The error of a model's own vendor, in the form that OpenAI's clients know.
+        if error := answer.get("error"):
+            said = error if isinstance(error, Mapping) else {"message": error}
+            return _code(said), str(said.get("message") or "")
+        if status < 300:
+            code = 200
+    return code, str(answer.get("msg") or "")
 
 
 def _code(answer: Mapping[str, Any]) -> int | None:

@@ -22,6 +22,8 @@ _LONGEST_SECONDS = timedelta(days=3650).total_seconds()
 # Beyond this no other program reads a number, nor does Python write it.
 _NUMBERS_END = 2**1024
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+# A name in a path, where one of dots alone would lead elsewhere.
+_MODEL = re.compile(r"(?!(.*/)?\.+(/|$))[A-Za-z0-9._:-]+(/[A-Za-z0-9._:-]+)*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -172,6 +174,22 @@ def optional_seconds(name: str, value: Any) -> float | None:
     return None if value is None else positive_seconds(name, value)
 
 
+def check_model(model: Any) -> str:
+    """
+    Check the name of a model that goes into a path.
+
+    :param model: Its name at kie.ai.
+    :return: The name, unchanged.
+    :raises ValueError: It is empty, or has characters that would lead elsewhere.
+    """
+    if isinstance(model, str) and len(model) <= 200 and _MODEL.fullmatch(model):
+        return model
+    raise ValueError(
+        f"model must be a model's name as its page on kie.ai shows it, such as gemini-2.5-flash; "
+        f"not {quote(repr(model))}"
+    )
+
+
 def json_object(name: str, value: Any) -> dict[str, Any]:
     """
     Copy an argument into what JSON can carry, without changing the type of any value.
@@ -184,6 +202,20 @@ def json_object(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{name} must be a dict, not {type(value).__name__}")
     return _json_dict(name, value, JSON_DEPTH)
+
+
+def json_list(name: str, value: Any) -> list[Any]:
+    """
+    Copy an argument into what JSON can carry, as :func:`json_object` does.
+
+    :param name: The argument's name, for the message.
+    :param value: A sequence, but no text.
+    :return: A new list.
+    :raises ValueError: It is none, or a value in it is not for JSON; the message says where.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
+        raise ValueError(f"{name} must be a list, not {type(value).__name__}")
+    return [_json_value(f"{name}[{number}]", one, JSON_DEPTH) for number, one in enumerate(value)]
 
 
 def _json_dict(name: str, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:

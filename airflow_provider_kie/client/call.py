@@ -11,6 +11,9 @@ from airflow_provider_kie.client.errors import KieError
 
 T = TypeVar("T")
 
+# kie.ai's answers are under 2 KB; anything larger than this is not one of them.
+ANSWER_LIMIT = 1024 * 1024
+
 
 class Readable(Protocol):
     """The part of a binary file's interface that an upload needs."""
@@ -52,6 +55,9 @@ class Call(Generic[T]):
     :param explain: Turns an error that the answer stands for into one that says more.
     :param repeatable: False if sending it twice may cost money; it is then repeated only if it was refused
         or never sent.
+    :param bare: True if a success comes without kie.ai's envelope; refusals have it all the same.
+    :param seconds: How long the answer may take; None for the settings' timeout.
+    :param limit: Bytes that the answer may have.
     """
 
     name: str
@@ -65,3 +71,6 @@ class Call(Generic[T]):
     file: FilePart | None = None
     explain: Callable[[KieError], KieError] | None = None
     repeatable: bool = True
+    bare: bool = False
+    seconds: float | None = None
+    limit: int = ANSWER_LIMIT

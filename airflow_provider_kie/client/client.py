@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 from airflow_provider_kie.client.answers import read_answer
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import KieCancelledError, KieError
-from airflow_provider_kie.client.http.responses import FileResponse
+from airflow_provider_kie.client.http.responses import FileResponse, OpenAnswer
 from airflow_provider_kie.client.http.session import Answer, AsyncHttpSession, HttpSession
 from airflow_provider_kie.client.retries import Cooldown, RetryCount, retry_policy
 from airflow_provider_kie.client.settings import KieSettings
@@ -93,6 +93,29 @@ class KieClient:
         """
         with self._unless_stopped():
             return _read(self.settings, call, self._session.fetch(call))
+
+    @contextmanager
+    def open_answer(self, call: Call[Any]) -> Iterator[OpenAnswer]:
+        """
+        Send a call once, for callers that read its answer as it comes.
+
+        :param call: What to send.
+        :return: A context manager that yields the answer, body unread and unjudged.
+        :raises KieConnectionError: No answer came, or it breaks off, or is not complete in time.
+        """
+        with self._unless_stopped(), self._session.open_answer(call) as answer:
+            yield answer
+
+    def judge(self, call: Call[T], answer: Answer) -> T:
+        """
+        Turn an answer that the caller has read into the call's result.
+
+        :param call: What was sent.
+        :param answer: The answer.
+        :return: The call's result.
+        :raises KieError: The answer is an error.
+        """
+        return _read(self.settings, call, answer)
 
     @contextmanager
     def open_file(

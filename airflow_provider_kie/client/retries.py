@@ -12,11 +12,18 @@ from typing import Any
 
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from airflow_provider_kie.client.errors import KieError, KieRateLimitError
+from airflow_provider_kie.client.errors import (
+    KieConfigError,
+    KieError,
+    KieInsufficientCreditsError,
+    KieRateLimitError,
+)
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_LIMIT = 120.0
+# What kie.ai says when it takes a request and does nothing.
+_REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 413, 422, 433, 451, 505})
 MAINTENANCE = 455
 
 # tenacity's random exponential is "full jitter": anywhere between 0 and the doubling bound.
@@ -120,6 +127,21 @@ def may_repeat(repeatable: bool) -> Callable[[BaseException], bool]:
         return error.never_sent or isinstance(error, KieRateLimitError) or error.code == MAINTENANCE
 
     return predicate
+
+
+def was_refused(error: KieError) -> bool:
+    """
+    Judge a call that may cost money and has failed: has it certainly cost nothing?
+
+    :param error: What came of it, after all repetitions.
+    :return: True if it was never sent, or if kie.ai itself said that it does not do it; False if nobody can
+        tell.
+    """
+    if error.never_sent or may_repeat(False)(error):
+        return True
+    if isinstance(error, KieConfigError | KieInsufficientCreditsError):
+        return True
+    return error.said_by_kie and error.code in _REFUSALS
 
 
 def seconds_to_wait(state: RetryCallState, *, repeatable: bool = True) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -12,6 +13,11 @@ API_BASE_URL = "https://api.kie.ai"
 UPLOAD_BASE_URL = "https://kieai.redpandaai.co"
 # Serves uploaded files, according to kie.ai's answers.
 UPLOADED_FILES_HOST = "tempfile.redpandaai.co"
+CHAT_PATH = "/{model}/v1/chat/completions"
+# Of kie.ai's older documents.
+LEGACY_API_HOST = "kieai.erweima.ai"
+LEGACY_CHAT_PATH = "/api/v1/chat/completions"
+_PATH = re.compile(r"(/([A-Za-z0-9._~-]|\{model\})+)+")
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class KieSettings:
     :param upload_retention_hours: Hours that kie.ai keeps an uploaded file.
     :param uploaded_files_host: Host that serves uploaded files, which need no signed link; with its port
         unless that is the scheme's default.
+    :param chat_path: Path of chat on the API host, with ``{model}`` where the model goes; None for the host's
+        usual one.
     :raises KieConfigError: A setting is unusable; the message begins with its name.
     """
 
@@ -38,6 +46,7 @@ class KieSettings:
     max_retries: int = 4
     upload_retention_hours: float = 24.0
     uploaded_files_host: str = UPLOADED_FILES_HOST
+    chat_path: str | None = None
 
     def __post_init__(self) -> None:
         if not self.api_key:
@@ -53,6 +62,19 @@ class KieSettings:
         if self.max_retries != int(self.max_retries):
             raise KieConfigError(f"max_retries: must be a whole number, not {self.max_retries!r}")
         _check_number("upload_retention_hours", self.upload_retention_hours, "hours", above=0, at_most=87_600)
+        if self.chat_path is not None and not _PATH.fullmatch(self.chat_path):
+            raise KieConfigError(f"chat_path: is not a path such as {CHAT_PATH}, without query and fragment")
+
+    def path_of_chat(self, model: str) -> str:
+        """
+        Return where a model chats.
+
+        :param model: Model.
+        :return: Path on the API host.
+        """
+        is_legacy = urlsplit(self.base_url).hostname == LEGACY_API_HOST
+        path = self.chat_path or (LEGACY_CHAT_PATH if is_legacy else CHAT_PATH)
+        return path.replace("{model}", model)
 
     def is_uploaded_file(self, file_url: str) -> bool:
         """

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
 from airflow.sdk import BaseHook
 
 from airflow_provider_kie._compat import NO_SUCH_CONNECTION, aget_connection
+from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.client import AsyncKieClient, KieClient
 from airflow_provider_kie.client.errors import KieConnectionNotFoundError, quote
 from airflow_provider_kie.hooks.settings import settings_of
+
+T = TypeVar("T")
+
+# How often whoever waits is asked whether it is to end: ten times a second are promised, and sleeps overrun.
+STEP_SECONDS = 0.05
 
 
 class KieBaseHook(BaseHook):
@@ -70,3 +80,25 @@ class KieBaseHook(BaseHook):
             f"export AIRFLOW_CONN_{self.kie_conn_id.upper()}="
             """'{"conn_type": "kie", "password": "<API key>"}'"""
         )
+
+
+def send_in_thread(client: KieClient, call: Call[T], on_wait: Callable[[], None]) -> Future[T]:
+    """
+    Send a call in a thread: this one sees that it is to end, however slow kie.ai is.
+
+    :param client: Sends it; stopped if the waiting is ended.
+    :param call: What to send.
+    :param on_wait: Called at least ten times a second; ends the waiting by raising.
+    :return: How it ended.
+    """
+    executor = ThreadPoolExecutor(1, thread_name_prefix="kie-call")
+    sending = executor.submit(client.send, call)
+    try:
+        while not wait([sending], STEP_SECONDS).done:
+            on_wait()
+    except BaseException:
+        client.stop()
+        raise
+    finally:
+        executor.shutdown(wait=False)
+    return sending

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,12 +24,9 @@ from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 from airflow_provider_kie.decisions.jobs import decide, seconds_to_look
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
 from airflow_provider_kie.hooks import _metrics
-from airflow_provider_kie.hooks._base import KieBaseHook
+from airflow_provider_kie.hooks._base import STEP_SECONDS, KieBaseHook, send_in_thread
 
 log = logging.getLogger(__name__)
-
-# How often whoever waits is asked whether it is to end: ten times a second are promised, and sleeps overrun.
-STEP_SECONDS = 0.05
 
 
 class KieJobsHook(KieBaseHook):
@@ -256,23 +252,13 @@ class KieJobsHook(KieBaseHook):
         return poll
 
     def _look(self, job: Job, on_wait: Callable[[], None]) -> Job | KieError:
-        """Look once, in a thread: this one sees that it is to end, however slow kie.ai is."""
         call = jobs.get_job(job.job_id, api=job.api)
         try:
             client = self.get_conn(max_retries=0)
         except KieError as error:
             return error
-        executor = ThreadPoolExecutor(1, thread_name_prefix="kie-look")
         with client:
-            looking = executor.submit(client.send, call)
-            try:
-                while not wait([looking], STEP_SECONDS).done:
-                    on_wait()
-            except BaseException:
-                client.stop()
-                raise
-            finally:
-                executor.shutdown(wait=False)
+            looking = send_in_thread(client, call, on_wait)
         failed = looking.exception()
         return failed if isinstance(failed, KieError) else looking.result()
 

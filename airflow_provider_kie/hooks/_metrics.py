@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from airflow_provider_kie._compat import get_stats
+from airflow_provider_kie.client.api.chat import ChatAnswer
 from airflow_provider_kie.client.api.records import Job
 from airflow_provider_kie.files.results import Moved, UploadedFile
 
@@ -70,6 +71,26 @@ def report_job(what: Literal["submitted", "in_doubt", "failed"], model: str, con
     :param conn_id: Airflow connection of the account.
     """
     report(lambda stats: stats.incr(f"kie.jobs.{what}", tags={"model": model, "conn_id": conn_id}))
+
+
+def report_chat(answer: ChatAnswer, model: str, seconds: float, conn_id: str) -> None:
+    """
+    Tell of a chat's answer: what it cost and how long it took.
+
+    :param answer: The answer.
+    :param model: Model, as it was asked for.
+    :param seconds: How long it took.
+    :param conn_id: Airflow connection of the account.
+    """
+    tags = {"model": model, "conn_id": conn_id}
+
+    def tell(stats: Any) -> None:
+        stats.incr("kie.chat.answers", tags=tags)
+        if answer.credits:
+            stats.incr("kie.credits.spent", answer.credits, tags=tags)
+        stats.timing("kie.chat.seconds", timedelta(seconds=seconds), tags=tags)
+
+    report(tell)
 
 
 def report_success(job: Job, conn_id: str) -> None:

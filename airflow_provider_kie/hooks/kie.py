@@ -17,13 +17,14 @@ from airflow_provider_kie.files.local import Unfinished
 from airflow_provider_kie.files.results import DownloadedFile, UploadedFile
 from airflow_provider_kie.files.upload import Upload
 from airflow_provider_kie.hooks import _form, _metrics
+from airflow_provider_kie.hooks._chat import KieChatHook
 from airflow_provider_kie.hooks._jobs import KieJobsHook
 
 if TYPE_CHECKING:
     from airflow_provider_kie.files.storage import Location
 
 
-class KieHook(KieJobsHook):
+class KieHook(KieJobsHook, KieChatHook):
     """
     Connects to kie.ai.
 

@@ -24,8 +24,9 @@ _FIELDS = {
     "max_retries": "extra 'max_retries'",
     "upload_retention_hours": "extra 'upload_retention_hours'",
     "uploaded_files_host": "extra 'uploaded_files_host'",
+    "chat_path": "extra 'chat_path'",
 }
-_TEXTS = {"upload_base_url": "a URL", "uploaded_files_host": "a host"}
+_TEXTS = {"upload_base_url": "a URL", "uploaded_files_host": "a host", "chat_path": "a path"}
 _NUMBERS = ("timeout", "max_retries", "upload_retention_hours")
 
 log = logging.getLogger(__name__)

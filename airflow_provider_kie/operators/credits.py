@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kie._compat import BaseBranchOperator
-from airflow_provider_kie.decisions.credits import CreditsGoal
 from airflow_provider_kie.operators._failures import fail_without_retry
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ class KieCreditsBranchOperator(BaseBranchOperator):
 
     def choose_branch(self, context: Context) -> str | Iterable[str]:
         """Ask for the balance and choose."""
+        from airflow_provider_kie.decisions.credits import CreditsGoal
         from airflow_provider_kie.hooks.kie import KieHook
 
         goal = CreditsGoal.parse(self.threshold)

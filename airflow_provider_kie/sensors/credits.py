@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import PokeReturnValue
 
 from airflow_provider_kie._compat import conf
-from airflow_provider_kie.decisions.credits import Condition, CreditsGoal, decide
 from airflow_provider_kie.sensors._base import KieBaseSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_kie.client.errors import KieError
+    from airflow_provider_kie.decisions.credits import Condition, CreditsGoal
     from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
     from airflow_provider_kie.triggers.credits import KieCreditsTrigger
 
@@ -75,15 +75,22 @@ class KieCreditsSensor(KieBaseSensor):
         return PokeReturnValue(is_done=is_done, xcom_value=balance)
 
     def _check_arguments(self) -> None:
-        CreditsGoal.parse(self.threshold, self.condition)
+        self._goal()
+
+    def _goal(self) -> CreditsGoal:
+        from airflow_provider_kie.decisions.credits import CreditsGoal
+
+        return CreditsGoal.parse(self.threshold, self.condition)
 
     def _decide(self, failures: ConsecutiveFailures, poll: float | KieError, context: Context) -> Decision:
-        return decide(CreditsGoal.parse(self.threshold, self.condition), failures, poll)
+        from airflow_provider_kie.decisions.credits import decide
+
+        return decide(self._goal(), failures, poll)
 
     def _trigger(self) -> KieCreditsTrigger:
         from airflow_provider_kie.triggers.credits import KieCreditsTrigger
 
-        goal = CreditsGoal.parse(self.threshold, self.condition)
+        goal = self._goal()
         return KieCreditsTrigger(
             threshold=goal.threshold,
             condition=goal.condition,

@@ -24,6 +24,7 @@ LAYERS = [
     "client.settings",
     "client.arguments",
     "client.call",
+    "client.portable",
     "client.answers",
     "client.retries",
     "client.api.credits",
@@ -31,6 +32,8 @@ LAYERS = [
     "client.api.families",
     "client.api.records",
     "client.api.jobs",
+    "client.api.chat",
+    "client.api.chunks",
     "client.http.environment",
     "client.http.failures",
     "client.http.deadlines",
@@ -41,6 +44,7 @@ LAYERS = [
     "client.http.responses",
     "client.http.session",
     "client.client",
+    "client.streams",
     "client.transfer.hashing",
     "client.transfer.progress",
     "client.transfer.sink",
@@ -67,6 +71,7 @@ LAYERS = [
     "hooks._base",
     "hooks._form",
     "hooks._jobs",
+    "hooks._chat",
     "hooks.kie",
     "triggers._accounts",
     "triggers._events",
@@ -88,6 +93,7 @@ LAYERS = [
     "operators._generation",
     "operators._finished",
     "operators._reuse",
+    "operators.chat",
     "operators.credits",
     "operators.files",
     "operators.jobs",
@@ -182,6 +188,7 @@ def test_a_dag_file_pays_for_at_most_15_modules() -> None:
         "before = set(sys.modules);"
         "from airflow_provider_kie.operators.files import KieUploadOperator, KieDownloadOperator;"
         "from airflow_provider_kie.operators.credits import KieCreditsBranchOperator;"
+        "from airflow_provider_kie.operators.chat import KieChatOperator;"
         "from airflow_provider_kie.operators.jobs import KieGenerateOperator;"
         "from airflow_provider_kie.sensors.credits import KieCreditsSensor;"
         "from airflow_provider_kie.sensors.jobs import KieJobSensor;"

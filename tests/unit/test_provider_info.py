@@ -98,6 +98,7 @@ def test_airflow_shows_the_form_without_complaint() -> None:
         "max_retries",
         "upload_retention_hours",
         "uploaded_files_host",
+        "chat_path",
     ]
     assert meta.standard_fields is not None
     assert meta.standard_fields.password is not None

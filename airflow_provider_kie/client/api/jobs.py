@@ -18,11 +18,9 @@ from airflow_provider_kie.client.arguments import (
 )
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import (
-    KieConfigError,
     KieError,
     KieFeatureDisabledError,
     KieInDoubtError,
-    KieInsufficientCreditsError,
     KieJobFailedError,
     KieJobNotFoundError,
     KieNoDataError,
@@ -32,13 +30,11 @@ from airflow_provider_kie.client.errors import (
     KieValidationError,
     quote,
 )
-from airflow_provider_kie.client.retries import may_repeat
+from airflow_provider_kie.client.retries import was_refused
 
 # Sent where a family requires a callback URL and the caller has none: a name that never leads anywhere.
 NO_CALLBACK = "https://callback.invalid/"
 
-# What kie.ai says when it takes a request and accepts no job.
-_REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 413, 422, 433, 451, 505})
 # Code 500 says so as well as that something broke; only the words differ.
 _SAYS_PAUSED = re.compile(r"\b(paused|disabled)\b", re.IGNORECASE)
 _SAYS_PARAMETER = re.compile(
@@ -52,7 +48,6 @@ _NAMES_A_PART = re.compile(
     r"\b(server|service|upstream|gateway|internal|response|result|connection|time-?out|\w*exception)\b",
     re.IGNORECASE,
 )
-_was_not_accepted = may_repeat(False)
 
 
 def submit_job(
@@ -130,11 +125,7 @@ def judge_submission(error: KieError) -> KieError:
     :return: An error of kie.ai's table if there is no job, because it was refused or never sent; else
         :class:`~airflow_provider_kie.client.errors.KieInDoubtError`.
     """
-    if error.never_sent or _was_not_accepted(error):
-        return error
-    if isinstance(error, KieConfigError | KieInsufficientCreditsError):
-        return error
-    if error.said_by_kie and error.code in _REFUSALS:
+    if was_refused(error):
         return error
     if error.said_by_kie and error.code == 500 and (refusal := _refusal_in(error)):
         return refusal

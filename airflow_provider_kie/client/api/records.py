@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from airflow_provider_kie.client.errors import (
     KieResponseError,
     quote,
 )
+from airflow_provider_kie.client.portable import finite_number, portable
 from airflow_provider_kie.client.urls import is_http_url
 
 State = Literal["waiting", "running", "success", "failed"]
@@ -33,8 +33,6 @@ _STATES: Mapping[str, State] = {
 _UNANNOUNCED = "callback_"
 # Failures for which no input is to blame, although their codes look like it.
 _PASSING = frozenset({408, 429, 430, 455})
-# No model's result is nested like this; whoever walks through one comes to Python's limit before long.
-OUTPUT_DEPTH = 100
 _BLAMES_THE_INPUT = re.compile(
     r"sensitive|nsfw|unsafe|moderat|policy|prohibit|violat|copyright|flagged|blocked|not allowed"
     r"|invalid|required|must be|unsupported|not support|not within the range",
@@ -169,8 +167,8 @@ def parse_record(job_id: str, api: str, data: Any) -> Job:
         model=(quote(data["model"]) or None) if isinstance(data.get("model"), str) else None,
         state=state,
         urls=_checked_urls(job_id, found) if state == "success" else [],
-        output=_portable(output) if state == "success" else None,
-        credits=_number(data.get("creditsConsumed")),
+        output=portable(output) if state == "success" else None,
+        credits=finite_number(data.get("creditsConsumed")),
         seconds=_seconds(data.get("costTime"), created, completed) if over else None,
         created_at=_moment(created),
         completed_at=_moment(completed) if over else None,
@@ -195,21 +193,6 @@ def _loaded(value: Any) -> Any:
         except (ValueError, RecursionError):
             return None
     return value
-
-
-def _portable(value: Any, depth: int = OUTPUT_DEPTH) -> Any:
-    """Keep what XCom can carry: no number beyond 64 bits or any bounds, no half of a character, no abyss."""
-    if isinstance(value, Mapping | list) and not depth:
-        return None
-    if isinstance(value, Mapping):
-        return {_portable(name): _portable(one, depth - 1) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_portable(one, depth - 1) for one in value]
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, int) and abs(value) >= 2**63 else value
 
 
 def _has_content(output: Any) -> bool:
@@ -245,7 +228,7 @@ def _failure(data: Mapping[str, Any], word: str) -> dict[str, Any]:
         next((data[name] for name in names if data.get(name) not in (None, "")), None)
         for names in (("failCode", "errorCode"), ("failMsg", "errorMessage", "msg"))
     )
-    number = _number(code)
+    number = finite_number(code)
     # Suno's reason is the state; a code can be a word as well.
     words = [_word(part) for part in (said, code if number is None else None) if _word(part)]
     if not word.isdigit() and word not in _STATES:
@@ -260,19 +243,9 @@ def _word(value: Any) -> str:
     return str(value).strip() if isinstance(value, str | int | float) else ""
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if abs(number) < 1e15 else None
-
-
 def _seconds(cost: Any, created: Any, completed: Any) -> float | None:
     """How long it took: recorded in seconds, documented in milliseconds, so the two times decide."""
-    seconds, begin, end = _number(cost), _number(created), _number(completed)
+    seconds, begin, end = finite_number(cost), finite_number(created), finite_number(completed)
     span = (end - begin) / 1000 if begin and end and end >= begin else None
     if seconds is None or seconds <= 0:
         return span
@@ -280,7 +253,7 @@ def _seconds(cost: Any, created: Any, completed: Any) -> float | None:
 
 
 def _moment(milliseconds: Any) -> str | None:
-    number = _number(milliseconds)
+    number = finite_number(milliseconds)
     if number is None or not 1e11 < number < 1e14:
         return None
     return pendulum.from_timestamp(number / 1000).to_iso8601_string()

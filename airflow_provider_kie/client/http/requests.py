@@ -65,6 +65,8 @@ def request_for(
             base_url.rstrip("/") + call.path,
             params=call.params,
             headers={"Authorization": f"Bearer {settings.api_key}"},
+            # An answer that takes its time begins late, too.
+            timeout=httpx.Timeout(settings.timeout, read=call.seconds or settings.timeout),
             **more,
         )
 
@@ -76,13 +78,13 @@ def deadline_for(call: Call[Any], settings: KieSettings, request: httpx.Request)
     :param call: What is sent.
     :param settings: How patient.
     :param request: The request for it.
-    :return: The timeout, plus a second, plus what its body takes on a slow line. A file takes as long as it
-        takes: with one, the clock starts once it has been sent.
+    :return: The call's or the settings' timeout, plus a second, plus what its body takes on a slow line. A
+        file takes as long as it takes: with one, the clock starts once it has been sent.
     """
     if call.file is not None:
         return deadline_for_head(settings)
     size = int(request.headers.get("content-length", 0))
-    return Deadline(settings.timeout + GRACE + size / SLOW_LINE)
+    return Deadline((call.seconds or settings.timeout) + GRACE + size / SLOW_LINE)
 
 
 def deadline_for_head(settings: KieSettings) -> Deadline:

@@ -1,4 +1,4 @@
-"""A file host's response: its head as received, its body straight off the socket where that is safe."""
+"""Bodies read as they come: an answer's, or a file's, straight off the socket where that is safe."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import cycle
+from typing import Any
 
 import httpx
 
+from airflow_provider_kie.client.answers import check_length, is_packed
+from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import KieConnectionError, KieTransferError, quote
+from airflow_provider_kie.client.http.deadlines import Deadline, within
 from airflow_provider_kie.client.http.failures import connection_errors
 
 # From here on the HTTP library's time per piece matters; below, its kept-alive connection does.
@@ -20,6 +24,43 @@ _PIECE = 256 * 1024
 # A piece that is not full by then is passed on as it is, so that slow transfers show progress too.
 _PIECE_SECONDS = 1.0
 Piece = bytes | memoryview
+
+
+class OpenAnswer:
+    """
+    An open answer to a call, read as it comes; its body can be read once.
+
+    :param call: The call.
+    :param response: httpx's, with its body unread.
+    :param deadline: By when it has to be complete.
+    """
+
+    def __init__(self, call: Call[Any], response: httpx.Response, deadline: Deadline) -> None:
+        self._call = call
+        self._response = response
+        self._deadline = deadline
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    def pieces(self) -> Iterator[bytes]:
+        """
+        Read the body piece by piece, unpacked.
+
+        :return: Pieces, as they come.
+        :raises KieConnectionError: The connection broke, or the answer is not complete in time.
+        :raises KieResponseError: The body is larger than the call allows, or packed in an unknown way.
+        """
+        is_packed(self._call, self.headers)
+        unread, size = self._response.iter_bytes(), 0
+        # Whoever reads goes on with other things between two pieces, so each has the deadline anew.
+        while True:
+            with connection_errors(self._call.name), within(self._deadline, self._call.name):
+                piece = next(unread, None)
+            if piece is None:
+                return
+            size += len(piece)
+            check_length(self._call, size)
+            yield piece
 
 
 class FileResponse:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
-from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, unpack
+from airflow_provider_kie.client.answers import check_length, is_packed, unpack
 from airflow_provider_kie.client.call import Call
-from airflow_provider_kie.client.errors import KieResponseError, KieTransferError
+from airflow_provider_kie.client.errors import KieTransferError
 from airflow_provider_kie.client.http.connections import Connections, closed_at_the_end
 from airflow_provider_kie.client.http.deadlines import out_of_time, within
 from airflow_provider_kie.client.http.environment import proxy_errors, ssl_context
@@ -24,7 +24,7 @@ from airflow_provider_kie.client.http.requests import (
     direct_mounts,
     request_for,
 )
-from airflow_provider_kie.client.http.responses import FileResponse
+from airflow_provider_kie.client.http.responses import FileResponse, OpenAnswer
 from airflow_provider_kie.client.settings import KieSettings
 
 MAX_REDIRECTS = 5
@@ -86,8 +86,24 @@ class HttpSession:
                 packed, body = is_packed(call, response.headers), bytearray()
                 for piece in response.iter_raw() if packed else response.iter_bytes():
                     body += piece
-                    _check_length(call, body)
+                    check_length(call, len(body))
             return _answer(call, response, body)
+
+    @contextmanager
+    def open_answer(self, call: Call[Any]) -> Iterator[OpenAnswer]:
+        """
+        Send a call once, and read its answer as it comes.
+
+        :param call: What to send.
+        :return: A context manager that yields the answer with its body unread.
+        :raises KieConnectionError: No answer came, or not in time.
+        """
+        with request_for(call, self._settings, self._http) as request:
+            deadline = deadline_for(call, self._settings, request)
+            with connection_errors(call.name), within(deadline, call.name):
+                response = self._send(request)
+        with closing(response):
+            yield OpenAnswer(call, response, deadline)
 
     @contextmanager
     def open_file(
@@ -173,7 +189,7 @@ class AsyncHttpSession:
                     packed, body = is_packed(call, response.headers), bytearray()
                     async for piece in response.aiter_raw() if packed else response.aiter_bytes():
                         body += piece
-                        _check_length(call, body)
+                        check_length(call, len(body))
             except TimeoutError as error:
                 raise out_of_time(call.name, seconds) from error
         return _answer(call, response, body)
@@ -204,11 +220,6 @@ def _make(
 
 def _answer(call: Call[Any], response: httpx.Response, body: bytearray) -> Answer:
     return Answer(response.status_code, response.headers, unpack(call, response.headers, bytes(body)))
-
-
-def _check_length(call: Call[Any], body: bytearray) -> None:
-    if len(body) > ANSWER_LIMIT:
-        raise KieResponseError(f"{call.name}: the answer is larger than {ANSWER_LIMIT} bytes")
 
 
 def _check_redirect(source: httpx.URL, target: httpx.URL, name: str) -> None:

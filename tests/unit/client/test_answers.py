@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_kie.client.answers import ANSWER_LIMIT, is_packed, read_answer, retry_after, unpack
+from airflow_provider_kie.client.answers import is_packed, read_answer, retry_after, unpack
 from airflow_provider_kie.client.api import credits
+from airflow_provider_kie.client.call import ANSWER_LIMIT
 from airflow_provider_kie.client.errors import (
     KieAuthError,
     KieError,

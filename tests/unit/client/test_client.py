@@ -18,10 +18,9 @@ import httpx
 import pytest
 
 from airflow_provider_kie import __version__
-from airflow_provider_kie.client.answers import ANSWER_LIMIT
 from airflow_provider_kie.client.api import credits, files
 from airflow_provider_kie.client.api.credits import parse_credits
-from airflow_provider_kie.client.call import Call
+from airflow_provider_kie.client.call import ANSWER_LIMIT, Call
 from airflow_provider_kie.client.client import AsyncKieClient, KieClient
 from airflow_provider_kie.client.errors import (
     KieConnectionError,

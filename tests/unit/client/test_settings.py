@@ -20,6 +20,7 @@ def test_the_defaults_are_kie_ai() -> None:
         "max_retries": 4,
         "upload_retention_hours": 24.0,
         "uploaded_files_host": "tempfile.redpandaai.co",
+        "chat_path": None,
     }
 
 

@@ -129,7 +129,11 @@ def test_an_unusable_field_is_named_with_its_connection(
         ("Timeout", "did you mean 'timeout'?"),
         ("retries", "did you mean 'max_retries'?"),
         ("upload_url", "did you mean 'upload_base_url'?"),
-        ("x", "known are max_retries, timeout, upload_base_url, upload_retention_hours, uploaded_files_host"),
+        (
+            "x",
+            "known are chat_path, max_retries, timeout, upload_base_url, upload_retention_hours, "
+            "uploaded_files_host",
+        ),
     ],
 )
 def test_an_extra_that_nothing_reads_is_told_of_once_with_the_nearest_name(

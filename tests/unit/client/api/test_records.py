@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_kie.client.api.families import FAMILIES
-from airflow_provider_kie.client.api.records import OUTPUT_DEPTH, Job, parse_record
+from airflow_provider_kie.client.api.records import Job, parse_record
 from airflow_provider_kie.client.errors import KieResponseError
+from airflow_provider_kie.client.portable import DEPTH
 from tests.unit.client.api.records import JOB_ID, SAMPLES, A, B
 
 EACH = pytest.mark.parametrize("api", SAMPLES)
@@ -416,7 +417,7 @@ def test_what_xcom_cannot_carry_does_not_cost_the_result(answered: str, kept: An
     json.dumps(job.to_dict(), allow_nan=False).encode()
 
 
-@pytest.mark.parametrize("depth", [OUTPUT_DEPTH, OUTPUT_DEPTH + 1, 900])
+@pytest.mark.parametrize("depth", [DEPTH, DEPTH + 1, 900])
 def test_a_result_without_a_bottom_is_cut_there_and_does_not_cost_its_files(depth: int) -> None:
     # The first of them is the result itself.
     nested = json.loads("[" * (depth - 1) + "5" + "]" * (depth - 1))
@@ -425,4 +426,4 @@ def test_a_result_without_a_bottom_is_cut_there_and_does_not_cost_its_files(dept
     value, found = job.output["more"], 1
     while isinstance(value, list):
         value, found = value[0], found + 1
-    assert (value, found) == (5 if depth == OUTPUT_DEPTH else None, OUTPUT_DEPTH)
+    assert (value, found) == (5 if depth == DEPTH else None, DEPTH)
