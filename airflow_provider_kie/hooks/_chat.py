@@ -52,7 +52,7 @@ class KieChatHook(KieBaseHook):
         :raises ValueError: An argument is unusable; nothing was sent.
         :raises KieError: kie.ai refused, or there is no whole answer; the message says if it may be billed.
 
-        kie.ai page: https://docs.kie.ai/market/chat
+        kie.ai page: https://docs.kie.ai/market/gemini/gemini-2-5-flash
         """
         return self.ask(messages, model=model, timeout=timeout, options=options)
 
@@ -125,7 +125,7 @@ class KieChatHook(KieBaseHook):
         :raises ValueError: An argument is unusable; nothing was sent.
         :raises KieError: As :meth:`chat`, at once or from the iterator.
 
-        kie.ai page: https://docs.kie.ai/market/chat
+        kie.ai page: https://docs.kie.ai/market/gemini/gemini-2-5-flash
         """
         patience = positive_seconds("timeout", timeout)
         client = self.get_conn()

@@ -42,7 +42,7 @@ class KieChatOperator(BaseOperator):
     :raises KieResponseError: The answer is not what was asked for; with ``output_type="json"`` it is no JSON.
     :raises KieError: There is no whole answer; the message says if it may be billed.
 
-    kie.ai page: https://docs.kie.ai/market/chat
+    kie.ai page: https://docs.kie.ai/market/gemini/gemini-2-5-flash
     """
 
     template_fields: Sequence[str] = (

@@ -71,7 +71,7 @@ def complete_chat(
     :return: A call that returns the answer.
     :raises ValueError: An argument is unusable.
 
-    kie.ai page: https://docs.kie.ai/market/chat
+    kie.ai page: https://docs.kie.ai/market/gemini/gemini-2-5-flash
     """
     name = check_model(model)
     more = json_object("options", {} if options is None else options)
