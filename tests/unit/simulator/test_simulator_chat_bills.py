@@ -93,9 +93,13 @@ def test_what_is_refused_is_not_billed(
     assert (kie.chats, kie.credits) == ([], 100)
 
 
-def test_on_the_legacy_path_a_model_is_required(kie: KieSimulator, web: httpx.Client) -> None:
+@pytest.mark.parametrize("path", ["/api", "/"])
+def test_without_a_name_in_its_place_a_model_is_missed(
+    kie: KieSimulator, web: httpx.Client, path: str
+) -> None:
     for body in ({}, {"model": ""}, {"model": None}):
-        answer = web.post(f"{kie.api_url}/api/v1/chat/completions", json={"messages": MESSAGES, **body})
+        url = f"{kie.api_url}{path}/v1/chat/completions"
+        answer = web.post(url, json={"messages": MESSAGES, **body})
         assert answer.json() == {"code": 422, "msg": "model: This field is required", "data": None}
 
 
@@ -147,8 +151,8 @@ def test_a_lost_answer_is_billed_where_the_chat_was_accepted(
 
 
 def test_a_client_that_does_not_wait_has_paid(kie: KieSimulator, web: httpx.Client) -> None:
-    kie.add_chat_model("a-model", seconds=0.5)
-    web.timeout = httpx.Timeout(0.2)
+    kie.add_chat_model("a-model", seconds=1)
+    web.timeout = httpx.Timeout(0.5)
     with pytest.raises(httpx.ReadTimeout):
         ask(kie, web)
     assert (len(kie.chats), kie.credits) == (1, 99.99)
