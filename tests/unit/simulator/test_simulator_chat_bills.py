@@ -73,6 +73,7 @@ def test_a_chat_that_the_balance_does_not_cover_is_refused(
         ({"messages": MESSAGES, "temperature": "0.5"}, "temperature is not within the range"),
         ({"messages": MESSAGES, "temperature": True}, "temperature is not within the range"),
         ({"messages": MESSAGES, "top_p": "1"}, "top_p is not within the range"),
+        ({"messages": MESSAGES, "max_tokens": True}, "max_tokens is not within the range"),
         ({"messages": MESSAGES, "max_tokens": 5.0}, "max_tokens is not within the range"),
         ({"messages": MESSAGES, "stream": "true"}, "stream is not within the range"),
         ({"messages": MESSAGES, "stream": 1}, "stream is not within the range"),
@@ -171,6 +172,13 @@ def test_chats_from_many_threads_are_each_paid_once(kie: KieSimulator, web: http
         answers = list(pool.map(lambda number: ask(kie, web, stream=number % 2 == 0), range(64)))
     assert sum("choices" in answer.text for answer in answers) == len(kie.chats) == 33
     assert kie.credits == 1
+
+
+def test_a_chat_spends_what_a_job_has_given_back_meanwhile(kie: KieSimulator, web: httpx.Client) -> None:
+    kie.add_model("a/model", seconds=0.05, fail=500, credits=100)
+    web.post(f"{kie.api_url}/api/v1/jobs/createTask", json={"model": "a/model", "input": {"prompt": "a fox"}})
+    time.sleep(0.1)
+    assert "choices" in ask(kie, web).json()
 
 
 def test_a_chat_spends_what_a_job_does_not_hold(kie: KieSimulator, web: httpx.Client) -> None:
