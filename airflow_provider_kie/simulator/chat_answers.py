@@ -181,7 +181,7 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def _deltas(message: Fields) -> Iterator[Fields]:
-    yield {"role": message["role"], "content": "" if message["content"] else None}
+    yield {"role": message["role"], "content": None if message["content"] is None else ""}
     for piece in _PIECE.findall(message["content"] or ""):
         yield {"content": piece}
     for index, call in enumerate(message.get("tool_calls", ())):

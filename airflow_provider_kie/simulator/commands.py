@@ -60,6 +60,17 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     add.add_argument("file", type=Path, help="the file to copy")
     add.set_defaults(run=_add)
 
+    _add_paid_commands(commands, shared)
+
+    requests = commands.add_parser("requests", parents=[shared], help="show what was asked")
+    requests.add_argument("--call", choices=[*CALLS, UNKNOWN], help="of one call only")
+    requests.add_argument("--json", action="store_true", help="all that is known, one JSON object a line")
+    requests.set_defaults(run=_requests)
+
+
+def _add_paid_commands(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
+) -> None:
     model = commands.add_parser("add-model", parents=[shared], help="say what happens to a model's jobs")
     model.add_argument("name", help="Market's model, or the api that stands for a family")
     model.add_argument("--seconds", type=float, help="how long a job takes (default: 2)")
@@ -86,11 +97,6 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     chats = commands.add_parser("chats", parents=[shared], help="show which chats were billed")
     chats.add_argument("--json", action="store_true", help="all that is known, one JSON object a line")
     chats.set_defaults(run=_chats)
-
-    requests = commands.add_parser("requests", parents=[shared], help="show what was asked")
-    requests.add_argument("--call", choices=[*CALLS, UNKNOWN], help="of one call only")
-    requests.add_argument("--json", action="store_true", help="all that is known, one JSON object a line")
-    requests.set_defaults(run=_requests)
 
 
 def find_url(given: str | None) -> str:

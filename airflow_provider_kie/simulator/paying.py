@@ -114,7 +114,7 @@ class PaidChats:
         name: str,
         *,
         text: str | None = None,
-        tool_calls: Iterable[tuple[str, Mapping[str, Any] | str]] = (),
+        tool_calls: Iterable[tuple[str, Mapping[str, Any] | str]] | None = None,
         finish_reason: str | None = None,
         credits: float = 0.01,
         usage: Mapping[str, Any] | None = None,
@@ -147,7 +147,7 @@ class PaidChats:
             text=text,
             tool_calls=tuple(
                 (tool, given if isinstance(given, str) else json.dumps(given, ensure_ascii=False))
-                for tool, given in tool_calls
+                for tool, given in tool_calls or ()
             ),
             finish_reason=finish_reason,
             credits=float(credits),

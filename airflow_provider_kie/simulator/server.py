@@ -234,7 +234,7 @@ class KieSimulator(PaidJobs, PaidChats):
         :param delay: seconds before the answer begins; the request has taken effect by then.
         :param drop_after: close the connection after so many bytes of the answer's body; -1 closes it without
             an answer, and the request has no effect unless ``accept``.
-        :param chunk_delay: seconds between pieces of the body, of 16 KiB.
+        :param chunk_delay: seconds between pieces of the body: 16 KiB, or an event of a stream.
         :param accept: let a submission or a chat take effect although its answer goes wrong: it costs.
         :raises ValueError: for an unknown call, a contradiction, or when nothing goes wrong at all.
         """

@@ -63,6 +63,25 @@ def test_uploads(web: httpx.Client, kie_simulator: KieSimulator) -> None:
     same(web.post(url, json=body | {"fileName": "test.txt"}), recorded.UPLOAD_OF_THE_QUICKSTART)
 
 
+def test_chat(web: httpx.Client, kie_simulator: KieSimulator) -> None:
+    body = {"messages": [{"role": "user", "content": "Hello"}]}
+    answer = web.post(f"{kie_simulator.api_url}/a-model/v1/chat/completions", json=body)
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/plain")
+    assert answer.json()["credits_consumed"] == 0.01
+    assert {"id", "object", "created", "model", "choices", "usage"} < set(answer.json())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_errors_of_chat(web: httpx.Client, kie_simulator: KieSimulator, stream: bool) -> None:
+    url = f"{kie_simulator.api_url}/a-model/v1/chat/completions"
+    body = {"messages": [{"role": "user", "content": "Hello"}], "stream": stream}
+    for code, expected in ((500, recorded.NO_CREDITS_AS_500), (429, recorded.NO_CREDITS_AS_429)):
+        kie_simulator.add_chat_model("a-model", fail=(code, json.loads(expected)["msg"]))
+        same(web.post(url, json=body), expected)
+    web.headers["Authorization"] = "Bearer another-key"
+    same(web.post(url, json=body), recorded.UNAUTHORIZED)
+
+
 def test_errors_on_demand(web: httpx.Client, kie_simulator: KieSimulator) -> None:
     for code, body in ((500, recorded.SERVER_EXCEPTION), (429, recorded.TOO_OFTEN)):
         kie_simulator.fail_next("credit", code=code)

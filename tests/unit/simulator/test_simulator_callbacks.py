@@ -155,7 +155,7 @@ def test_a_receiver_that_does_not_answer_in_time_gets_it_again(
     kie: KieSimulator, web: httpx.Client, receiver: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(callbacks, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(callbacks, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(callbacks, "ANSWER_SECONDS", 1.0)
     receiver.script = [[5.0, OK], OK]
     kie.add_model("a/model", seconds=0)
     submitted(kie, web, receiver.url)

@@ -73,6 +73,7 @@ def test_a_chat_that_the_balance_does_not_cover_is_refused(
         ({"messages": MESSAGES, "temperature": "0.5"}, "temperature is not within the range"),
         ({"messages": MESSAGES, "temperature": True}, "temperature is not within the range"),
         ({"messages": MESSAGES, "top_p": "1"}, "top_p is not within the range"),
+        ({"messages": MESSAGES, "max_tokens": True}, "max_tokens is not within the range"),
         ({"messages": MESSAGES, "max_tokens": 5.0}, "max_tokens is not within the range"),
         ({"messages": MESSAGES, "stream": "true"}, "stream is not within the range"),
         ({"messages": MESSAGES, "stream": 1}, "stream is not within the range"),
@@ -93,9 +94,13 @@ def test_what_is_refused_is_not_billed(
     assert (kie.chats, kie.credits) == ([], 100)
 
 
-def test_on_the_legacy_path_a_model_is_required(kie: KieSimulator, web: httpx.Client) -> None:
+@pytest.mark.parametrize("path", ["/api", "/"])
+def test_without_a_name_in_its_place_a_model_is_missed(
+    kie: KieSimulator, web: httpx.Client, path: str
+) -> None:
     for body in ({}, {"model": ""}, {"model": None}):
-        answer = web.post(f"{kie.api_url}/api/v1/chat/completions", json={"messages": MESSAGES, **body})
+        url = f"{kie.api_url}{path}/v1/chat/completions"
+        answer = web.post(url, json={"messages": MESSAGES, **body})
         assert answer.json() == {"code": 422, "msg": "model: This field is required", "data": None}
 
 
@@ -147,8 +152,8 @@ def test_a_lost_answer_is_billed_where_the_chat_was_accepted(
 
 
 def test_a_client_that_does_not_wait_has_paid(kie: KieSimulator, web: httpx.Client) -> None:
-    kie.add_chat_model("a-model", seconds=0.5)
-    web.timeout = httpx.Timeout(0.2)
+    kie.add_chat_model("a-model", seconds=1)
+    web.timeout = httpx.Timeout(0.5)
     with pytest.raises(httpx.ReadTimeout):
         ask(kie, web)
     assert (len(kie.chats), kie.credits) == (1, 99.99)
@@ -167,6 +172,13 @@ def test_chats_from_many_threads_are_each_paid_once(kie: KieSimulator, web: http
         answers = list(pool.map(lambda number: ask(kie, web, stream=number % 2 == 0), range(64)))
     assert sum("choices" in answer.text for answer in answers) == len(kie.chats) == 33
     assert kie.credits == 1
+
+
+def test_a_chat_spends_what_a_job_has_given_back_meanwhile(kie: KieSimulator, web: httpx.Client) -> None:
+    kie.add_model("a/model", seconds=0.05, fail=500, credits=100)
+    web.post(f"{kie.api_url}/api/v1/jobs/createTask", json={"model": "a/model", "input": {"prompt": "a fox"}})
+    time.sleep(0.1)
+    assert "choices" in ask(kie, web).json()
 
 
 def test_a_chat_spends_what_a_job_does_not_hold(kie: KieSimulator, web: httpx.Client) -> None:

@@ -59,6 +59,11 @@ def test_other_paths_and_methods_are_no_chat(
     assert (answer.status_code, answer.json()["code"]) == (status, status)
 
 
+def test_other_hosts_do_not_chat(kie: KieSimulator, web: httpx.Client) -> None:
+    web.post(f"{kie.upload_url}/a-model/v1/chat/completions", json={"messages": MESSAGES})
+    assert [(request.call, request.status) for request in kie.requests] == [("unknown", 404)]
+
+
 def test_a_model_answers_what_it_was_told(kie: KieSimulator, web: httpx.Client) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cached": 4}
     kie.add_chat_model("a-model", text="Füchse", finish_reason="length", credits=1.5, usage=usage)

@@ -196,6 +196,7 @@ def test_a_page_in_a_browser_cannot_steer_it(
         ("PUT", "credits", "{", 400),
         ("POST", "faults?call=credit", '{"code": "x"}', 400),
         ("POST", "faults?call=nothing", '{"code": 1}', 400),
+        ("PUT", "chat-models?name=a", '{"without": ["end"]}', 400),
         ("GET", "requests?call=nothing", "", 400),
         ("POST", "files", "bytes", 400),
         ("GET", "nothing", "", 404),
