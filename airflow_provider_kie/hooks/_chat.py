@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -78,16 +78,11 @@ class KieChatHook(KieBaseHook):
         :raises KieError: As :meth:`chat`.
         """
         patience = positive_seconds("timeout", timeout)
+        call = complete_chat(messages, model=model, options=options, timeout=patience)
+        begin = time.monotonic()
         with self.get_conn() as client:
-            call = complete_chat(
-                messages,
-                model=model,
-                options=options,
-                path=client.settings.path_of_chat(model),
-                timeout=patience,
-            )
-            begin = time.monotonic()
-            asking = send_in_thread(client, call, on_wait)
+            path = client.settings.path_of_chat(model)
+            asking = send_in_thread(client, replace(call, path=path), on_wait)
         try:
             answer = asking.result()
         except KieError as error:
@@ -128,20 +123,11 @@ class KieChatHook(KieBaseHook):
         kie.ai page: https://docs.kie.ai/market/gemini/gemini-2-5-flash
         """
         patience = positive_seconds("timeout", timeout)
+        call = complete_chat(messages, model=model, options=options, stream=True, timeout=patience)
+        on_end = partial(self._report, model, time.monotonic())
         client = self.get_conn()
-        with ExitStack() as unless_begun:
-            unless_begun.enter_context(client)
-            call = complete_chat(
-                messages,
-                model=model,
-                options=options,
-                stream=True,
-                path=client.settings.path_of_chat(model),
-                timeout=patience,
-            )
-            stream = ChatStream(client, call, on_end=partial(self._report, model, time.monotonic()))
-            unless_begun.pop_all()
-        return stream
+        path = client.settings.path_of_chat(model)
+        return ChatStream(client, replace(call, path=path), on_end=on_end)
 
     def _report(self, model: str, begin: float, answer: ChatAnswer) -> None:
         cost = "price unknown" if answer.credits is None else f"{answer.credits:.15g} credits"

@@ -56,7 +56,6 @@ def complete_chat(
     model: str,
     options: Any = None,
     stream: bool = False,
-    path: str | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> Call[ChatAnswer]:
     """
@@ -66,9 +65,9 @@ def complete_chat(
     :param model: Model.
     :param options: More fields of the request's body, such as ``temperature``.
     :param stream: Whether the answer comes in pieces.
-    :param path: Path on the API host, where it is not ``/{model}/v1/chat/completions``.
     :param timeout: Seconds until the answer has to be complete.
-    :return: A call that returns the answer.
+    :return: A call that returns the answer; where the model chats elsewhere
+        (:meth:`~airflow_provider_kie.client.settings.KieSettings.path_of_chat`), with another ``path``.
     :raises ValueError: An argument is unusable.
 
     kie.ai page: https://docs.kie.ai/market/gemini/gemini-2-5-flash
@@ -87,7 +86,7 @@ def complete_chat(
         f"chat with {name}",
         "api",
         "POST",
-        path or CHAT_PATH.replace("{model}", name),
+        CHAT_PATH.replace("{model}", name),
         parse_chat,
         # Where it is missing, some models stream.
         json={"model": name, "messages": check_messages(messages), "stream": stream} | more,
