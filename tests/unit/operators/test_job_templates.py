@@ -49,6 +49,19 @@ def test_templates_are_rendered_at_any_depth(kie: KieSimulator) -> None:
     assert request.json["input"] == {"prompt": "a cat", "more": [{"deep": "cat"}], "size": "5"}
 
 
+def test_the_callback_url_is_rendered_and_passed_on_and_nothing_waits_for_the_callback(
+    kie: KieSimulator,
+) -> None:
+    operator = generate(input={"prompt": "a"}, callback_url="https://{{ host }}/kie/market")
+    context: Any = {"host": "receiver.example"}
+    operator.render_template_fields(context)
+    assert operator.execute(context)["state"] == "success"
+    [request] = kie.requests_to("createTask")
+    assert request.json["callBackUrl"] == "https://receiver.example/kie/market"
+    # It leads to another machine, so the simulator has called nobody.
+    assert [callback.body for callback in kie.callbacks] == [None]
+
+
 @pytest.mark.parametrize("name", ["poll_interval", "timeout"])
 def test_seconds_may_be_templated(name: str, kie: KieSimulator) -> None:
     operator = generate(input={"prompt": "a"}, **{name: "{{ 0.02 if false else '3' }}"})
