@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from airflow_provider_kie.client import webhooks
 from airflow_provider_kie.client.api.families import FAMILIES
 from airflow_provider_kie.client.errors import KieSignatureError
 from airflow_provider_kie.client.webhooks import verify_callback
@@ -38,7 +37,7 @@ def headers(timestamp: str, signature: str) -> dict[str, str]:
 def test_a_signature_made_by_the_formula_is_right(
     key: str, job_id: str, timestamp: str, signature: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks.time, "time", lambda: float(timestamp))
+    monkeypatch.setattr("airflow_provider_kie.client.webhooks.time.time", lambda: float(timestamp))
     body = json.dumps({"code": 200, "data": {"taskId": job_id}}).encode()
     assert verify_callback(headers(timestamp, signature), body, key) == job_id
     for other in ("A" + signature[1:], signature[:-2] + "A="):
@@ -56,7 +55,7 @@ def test_openssl_makes_the_same_signature(key: str, job_id: str, timestamp: str,
 
 def test_the_documents_example_is_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
     # Its key is not published.
-    monkeypatch.setattr(webhooks.time, "time", lambda: 1769670760.0)
+    monkeypatch.setattr("airflow_provider_kie.client.webhooks.time.time", lambda: 1769670760.0)
     body = b'{"code":200,"msg":"success","data":{"task_id":"ee9c2715375b7837f8bb51d641ff5863"}}'
     example = headers("1769670760", "KxDlpbbq0GDOKqm0+FuJpJWTzY8baHSjhEt4kwElqQI=")
     with pytest.raises(KieSignatureError, match="signature is wrong"):

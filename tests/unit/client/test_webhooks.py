@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from starlette.datastructures import Headers
 
-from airflow_provider_kie.client import webhooks
 from airflow_provider_kie.client.errors import KieSignatureError
 from airflow_provider_kie.client.webhooks import verify_callback
 
@@ -28,7 +27,7 @@ BODY = json.dumps({"code": 200, "msg": "success", "data": {"taskId": JOB_ID}}).e
 
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks.time, "time", lambda: float(NOW))
+    monkeypatch.setattr("airflow_provider_kie.client.webhooks.time.time", lambda: float(NOW))
 
 
 def signature(job_id: str = JOB_ID, timestamp: object = NOW, key: str = KEY) -> str:
