@@ -1,4 +1,4 @@
-"""A real Airflow, a receiver with a certificate of its own, and a simulated kie.ai that signs its callbacks."""
+"""A real Airflow, a receiver with its own certificate, and a simulated kie.ai that signs its callbacks."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Receiver:
 
 @pytest.fixture(scope="module")
 def kie() -> Iterator[KieSimulator]:
-    """A kie.ai that signs its callbacks, and tries again after two seconds."""
+    """A kie.ai that signs its callbacks, and tries again after four seconds."""
     with KieSimulator() as simulator, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(callbacks, "PAUSE_SECONDS", 2.0)
+        patch.setattr(callbacks, "PAUSE_SECONDS", 4.0)
         simulator.webhook_key = WEBHOOK_KEY
         yield simulator
 

@@ -26,7 +26,7 @@ def _connection(kie: KieSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until(condition: Callable[[], object], log: Path) -> None:
-    for _ in every_second(40):
+    for _ in every_second(60):
         if condition():
             return
     pytest.fail(f"It did not happen in time. The receiver says:\n{log.read_text()}")
