@@ -46,7 +46,7 @@ bench-waiting: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.waiting
 
-# kie.ai's callbacks on a real Airflow: a simulated kie.ai signs and posts, the documentation's receiver tells Airflow.
+# Callbacks on a real Airflow: a simulated kie.ai signs and posts, the documentation's receiver tells Airflow.
 callback-test: .venv-$(LATEST)/installed
 	$(BIN)/python -m pytest --exitfirst --quiet tests/standalone
 
