@@ -83,7 +83,6 @@ async def tell_airflow(job: Job) -> None:
         airflow.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
         found = await airflow.get("/api/v2/assets", params={"name_pattern": ASSET})
         ids = {asset["name"]: asset["id"] for asset in found.raise_for_status().json()["assets"]}
-        extra = {"job_id": job.job_id, "api": job.api, "state": job.state}
-        extra |= {"urls": job.urls, "reason": job.reason}
+        extra = {name: getattr(job, name) for name in ("job_id", "api", "state", "urls", "reason")}
         event = {"asset_id": ids[ASSET], "extra": extra}
         (await airflow.post("/api/v2/assets/events", json=event)).raise_for_status()
