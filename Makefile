@@ -8,7 +8,7 @@ BIN := .venv-$(LATEST)/bin
 WORKERS ?= 4
 PYTEST := -m pytest --quiet --numprocesses=$(WORKERS) --dist=worksteal
 
-.PHONY: bench bench-waiting cluster-test demo faults paid unit test lint types docs docs-example \
+.PHONY: bench bench-waiting callback-test cluster-test demo faults paid unit test lint types docs docs-example \
   test-$(LATEST) test-$(OLDEST) pins clean
 
 demo: .venv-$(LATEST)/installed
@@ -45,6 +45,10 @@ bench: .venv-$(LATEST)/installed
 bench-waiting: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.waiting
+
+# Callbacks on a real Airflow: a simulated kie.ai signs and posts, the documentation's receiver tells Airflow.
+callback-test: .venv-$(LATEST)/installed
+	$(BIN)/python -m pytest --exitfirst --quiet tests/standalone
 
 # Celery, two workers, PostgreSQL, Redis and S3, with a worker killed in the middle. Needs Debian's packages
 # postgresql and redis-server.

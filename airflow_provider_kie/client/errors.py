@@ -18,6 +18,7 @@ What can go wrong with kie.ai, as one tree of exceptions.
     │   ├── KieJobFailedError                408, 501, 531, and records that say so: it ended without a result
     │   ├── KieJobTimeoutError               it still runs, and will be billed
     │   └── KieInDoubtError                  it may have been accepted, or may not
+    ├── KieSignatureError                    a callback that kie.ai cannot be shown to have sent
     ├── KieCancelledError                    we stopped it ourselves
     ├── KieBatchError                        some files of a batch failed
     ├── KieRateLimitError          transient 429, 430 (and 405 on the old Suno endpoints)
@@ -213,6 +214,12 @@ class KieInDoubtError(KieJobError):
 
     permanent = True
     hint = "Look for it at https://kie.ai/logs; submitting anew, as clearing the task does, may cost again."
+
+
+class KieSignatureError(KieError):
+    """A callback that kie.ai cannot be shown to have sent, or not just now; the message says why."""
+
+    permanent = True
 
 
 class KieCancelledError(KieError):

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from airflow_provider_kie.simulator import KieSimulator
 from airflow_provider_kie.triggers import _polling as _poll
 from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger
+from tests.dags.asset_runs import run_to_its_end, runs_that_the_scheduler_makes
 
 NAME = "kie_low_balance_alert"
 
@@ -29,31 +30,6 @@ async def event_of(trigger: KieCreditsEventTrigger) -> TriggerEvent:
         return await anext(events)
     finally:
         await events.aclose()
-
-
-def runs_that_the_scheduler_makes(session: Any) -> list[Any]:
-    from airflow.jobs.job import Job
-    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
-    from airflow.models.dagrun import DagRun
-    from airflow.utils.sqlalchemy import prohibit_commit
-
-    with prohibit_commit(session) as guard:
-        SchedulerJobRunner(job=Job())._create_dagruns_for_dags(guard=guard, session=session)
-    return list(session.scalars(select(DagRun).where(DagRun.dag_id == NAME)).all())
-
-
-def run_to_its_end(dag: Any, run: Any) -> Any:
-    """Run what the scheduler has made, where ``dag.test()`` would make a run of its own."""
-
-    def made_already(*, dag: Any, session: Any, **_: Any) -> Any:
-        here = session.merge(run)
-        here.dag, here.state = dag, "running"
-        session.commit()
-        return here
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow.models.dagrun.get_or_create_dagrun", made_already)
-        return dag.test(logical_date=None)
 
 
 async def test_a_balance_that_falls_below_becomes_an_event_a_run_and_a_notification(
@@ -80,11 +56,11 @@ async def test_a_balance_that_falls_below_becomes_an_event_a_run_and_a_notificat
         # Airflow's own database code is not what is tested here.
         warnings.simplefilter("ignore")
         with create_session() as session:
-            assert runs_that_the_scheduler_makes(session) == []
+            assert runs_that_the_scheduler_makes(session, NAME) == []
         with create_session() as session:
             Trigger.submit_event(trigger_id, event, session=session)
         with create_session() as session:
-            (made,) = runs_that_the_scheduler_makes(session)
+            (made,) = runs_that_the_scheduler_makes(session, NAME)
             assert made.run_type == "asset_triggered"
             assert [event.extra["payload"]["balance"] for event in made.consumed_asset_events] == [40.0]
         run = run_to_its_end(dag, made)

@@ -23,6 +23,7 @@ LAYERS = [
     "client.urls",
     "client.settings",
     "client.arguments",
+    "client.webhooks",
     "client.call",
     "client.portable",
     "client.answers",
