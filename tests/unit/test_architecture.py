@@ -74,6 +74,7 @@ LAYERS = [
     "triggers._budget",
     "triggers._poller",
     "triggers._memory",
+    "triggers._acknowledged",
     "triggers.credits",
     "triggers.jobs",
     "sensors._rescheduled",
