@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from airflow.triggers.base import TriggerEvent
@@ -105,7 +106,8 @@ async def test_a_balance_that_is_below_from_the_start_is_told_too(
     (asset,) = dag.timetable.asset_condition.objects
     kie_simulator.credits = 40
     event = await event_of(KieCreditsEventTrigger(**asset.watchers[0].trigger.serialize()[1]))
-    happened = {asset: [SimpleNamespace(extra={"payload": event.payload})]}
+    happened = MagicMock()
+    happened.__getitem__.return_value = [SimpleNamespace(extra={"payload": event.payload})]
     said = dag.get_task("write_alert").python_callable(triggering_asset_events=happened)
     assert said.startswith("kie.ai: 40 credits are left, fewer than 50; unknown before (kie_default, ")
 
