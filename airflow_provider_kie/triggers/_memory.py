@@ -104,7 +104,7 @@ class SnapshotStore:
 
         :param snapshot: What to go on from after a restart.
         """
-        if self._store is None or not self._is_loaded:
+        if self._store is None:
             return
         # Not by the clock on the wall, which may go back.
         now = time.monotonic()

@@ -236,7 +236,8 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
                 yield TriggerEvent(self._payload(look.result, before.balance if before else None))
                 store.has_fired = True
             before = now
-            look.notes.append(partial(store.save, now))
+            if store.is_settled:
+                look.notes.append(partial(store.save, now))
 
     def _payload(self, balance: float, previous_balance: float | None) -> dict[str, Any]:
         import pendulum

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,8 +16,9 @@ from airflow.triggers.base import BaseEventTrigger
 from airflow_provider_kie.client.errors import KieAuthError, KieUnavailableError
 from airflow_provider_kie.simulator import KieSimulator
 from airflow_provider_kie.triggers import _memory
+from airflow_provider_kie.triggers._memory import Look, looks
 from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger
-from tests.unit.triggers.listeners import Memory, Story, events_of, trigger, watcher
+from tests.unit.triggers.listeners import Memory, Story, events_of, stream_of, trigger, watcher
 
 
 async def test_a_watcher_tells_each_crossing_once_and_goes_on() -> None:
@@ -144,6 +146,25 @@ async def test_a_memory_that_cannot_be_read_at_first_is_not_written_over(
     assert [event["previous_balance"] for event in events] == [60.0]
     assert memory.seen() == {"balance": 40.0, "armed": False}
     assert "the database is away" in caplog.text
+
+
+async def test_what_was_seen_before_the_memory_could_be_read_is_not_written_later() -> None:
+    """Airflow may be done with that look only when the crossing has been found, and not yet stored."""
+    memory = Memory()
+    await events_of(watcher(memory=memory), 60.0)
+    memory.broken = True
+    seen: list[Look] = []
+
+    async def stream() -> AsyncIterator[Look]:
+        async for look in looks(stream_of(40.0, memory.repair, 40.0)):
+            seen.append(look)
+            yield look
+
+    event = await anext(watcher(memory=memory).filter_shared_stream(stream()))
+    assert event.payload["previous_balance"] == 60.0
+    for write in seen[0].notes:
+        await write()
+    assert memory.seen() == {"balance": 60.0, "armed": True}
 
 
 async def test_what_was_told_before_the_memory_could_be_read_is_not_told_again() -> None:
