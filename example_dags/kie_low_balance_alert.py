@@ -2,9 +2,10 @@
 An alert when the balance falls below 50 credits.
 
 Nothing runs until that happens: the triggerer watches the balance and makes an event each time it falls
-below, and the event starts the DAG; started by hand, it has no event to report and fails. It needs the
-connection ``kie_default``, and a triggerer. In place of ``LogNotifier`` put the one you read at night:
-``SlackNotifier`` of apache-airflow-providers-slack, or ``SmtpNotifier`` of apache-airflow-providers-smtp.
+below, or is below from the start, and the event starts the DAG; started by hand, it has no event to report
+and fails. It needs the connection ``kie_default``, and a triggerer. In place of ``LogNotifier`` put the one
+you read at night: ``SlackNotifier`` of apache-airflow-providers-slack, or ``SmtpNotifier`` of
+apache-airflow-providers-smtp.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ credits_low = Asset(
     watchers=[
         AssetWatcher(
             name="kie_balance",
-            trigger=KieCreditsEventTrigger(threshold=50, condition="below"),
+            trigger=KieCreditsEventTrigger(threshold=50, condition="below", fire_on_start=True),
         )
     ],
 )
@@ -53,9 +54,11 @@ with DAG(
     def write_alert(triggering_asset_events: Any = None) -> str:
         """Return what has happened, in words."""
         event = triggering_asset_events[credits_low][-1].extra["payload"]
+        before = event["previous_balance"]
         return (
             f"kie.ai: {event['balance']:g} credits are left, fewer than {event['threshold']:g}; "
-            f"{event['previous_balance']:g} before ({event['kie_conn_id']}, {event['time']})"
+            f"{'unknown' if before is None else f'{before:g}'} before "
+            f"({event['kie_conn_id']}, {event['time']})"
         )
 
     write_alert()

@@ -103,40 +103,45 @@ class CreditsCrossing:
 
     :param goal: What the balance has to meet.
     :param hysteresis: Credits.
+    :param fire_on_start: Whether a first balance that meets the goal counts as a crossing.
     """
 
     goal: CreditsGoal
     hysteresis: float
+    fire_on_start: bool = False
 
     @classmethod
-    def parse(cls, threshold: Any, condition: str, hysteresis: Any = None) -> Self:
+    def parse(
+        cls, threshold: Any, condition: str, hysteresis: Any = None, *, fire_on_start: bool = False
+    ) -> Self:
         """
         Read what a DAG author wrote.
 
         :param threshold: A number, or one as text.
         :param condition: ``at_least`` or ``below``.
         :param hysteresis: Credits, not negative; None for 5 % of the threshold.
+        :param fire_on_start: Whether a first balance that meets the goal counts as a crossing.
         :return: The crossing.
         :raises ValueError: One of them is unusable.
         """
         goal = CreditsGoal.parse(threshold, condition)
         if hysteresis is None:
-            return cls(goal, abs(goal.threshold) / 20)
+            return cls(goal, abs(goal.threshold) / 20, fire_on_start)
         margin = finite("hysteresis", hysteresis, "credits")
         if margin < 0:
             raise ValueError(f"hysteresis must not be negative, and is {hysteresis!r}")
-        return cls(goal, margin)
+        return cls(goal, margin, fire_on_start)
 
     def observe(self, before: Snapshot | None, balance: float) -> tuple[Snapshot, bool]:
         """
         Take a new balance into account.
 
-        :param before: The last snapshot; without one there is nothing to cross from.
+        :param before: The last snapshot; None at the start.
         :param balance: Credits.
         :return: The new snapshot, and whether this was a crossing.
         """
         if self.goal.met_by(balance):
-            return Snapshot(balance, armed=False), before is not None and before.armed
+            return Snapshot(balance, armed=False), before.armed if before else self.fire_on_start
         armed = before is None or before.armed or self._is_far(balance)
         return Snapshot(balance, armed), False
 

@@ -6,21 +6,44 @@ import asyncio
 import logging
 import math
 import time
-from dataclasses import asdict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.decisions.credits import Snapshot
 
 log = logging.getLogger(__name__)
-
-# Airflow collects events from the triggers once a second and stores them a moment later; one that is not
-# stored dies with the triggerer.
-STORED_AFTER = 10.0
 
 # What was seen longer ago than a day says nothing of today: the watcher may have been taken out of its DAG
 # and put back weeks later. A balance that stays is written down again every hour, so its note stays young.
 FORGOTTEN_AFTER = 24 * 3600.0
 REFRESHED_AFTER = 3600.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    A look at the balance, for all the watchers of a connection.
+
+    :param result: The balance, or why there is none.
+    :param notes: What watchers want written down once Airflow has stored the events that came of this look.
+        An event that is not stored dies with the triggerer, and must not be remembered.
+    """
+
+    result: float | KieError
+    notes: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+async def looks(results: AsyncIterator[float | KieError]) -> AsyncGenerator[Look, None]:
+    """
+    Make room for notes.
+
+    :param results: Balances and errors, one a poll.
+    :return: A look for each.
+    """
+    async for result in results:
+        yield Look(result)
 
 
 class SnapshotStore:
@@ -35,9 +58,14 @@ class SnapshotStore:
         self._store = store
         self._key = key
         self._is_loaded = False
-        self._has_fired = False
+        self.has_fired = False
         self._saved: Snapshot | None = None
         self._saved_at = -math.inf
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is known of the time before a restart that ever will be."""
+        return self._store is None or self._is_loaded
 
     async def load(self, current: Snapshot | None) -> Snapshot | None:
         """
@@ -48,7 +76,7 @@ class SnapshotStore:
         :param current: The snapshot since then, if there is one.
         :return: The snapshot to go on from.
         """
-        if self._store is None or self._is_loaded:
+        if self.is_settled:
             return current
         try:
             stored = await self._store.aget(self._key)
@@ -66,15 +94,9 @@ class SnapshotStore:
                 "balance": int() | float() as balance,
                 "armed": bool(armed),
                 "time": int() | float() as then,
-            } if not self._has_fired and _is_recent(then):
+            } if not self.has_fired and _is_recent(then):
                 return Snapshot(float(balance), armed)
         return current
-
-    async def wait_until_stored(self) -> None:
-        """Give Airflow time to store an event: if the triggerer dies before, the event must fire again."""
-        self._has_fired = True
-        if self._store is not None:
-            await asyncio.sleep(STORED_AFTER)
 
     async def save(self, snapshot: Snapshot) -> None:
         """
@@ -82,7 +104,7 @@ class SnapshotStore:
 
         :param snapshot: What to go on from after a restart.
         """
-        if self._store is None or not self._is_loaded:
+        if self._store is None:
             return
         # Not by the clock on the wall, which may go back.
         now = time.monotonic()

@@ -9,10 +9,11 @@ from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_provider_kie.client.arguments import positive_seconds
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.decisions.credits import (
     Condition,
@@ -20,13 +21,15 @@ from airflow_provider_kie.decisions.credits import (
     CreditsGoal,
     Snapshot,
     decide,
-    finite,
 )
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, will_ask_again
 from airflow_provider_kie.triggers._accounts import ready_hook
 from airflow_provider_kie.triggers._events import event_of, read_event
-from airflow_provider_kie.triggers._memory import SnapshotStore
+from airflow_provider_kie.triggers._memory import Look, SnapshotStore, looks
 from airflow_provider_kie.triggers._polling import poll, polling_interval
+
+if TYPE_CHECKING:
+    from airflow_provider_kie.triggers._acknowledged import AcknowledgedPoll
 
 __all__ = ["KieCreditsEventTrigger", "KieCreditsTrigger", "read_event"]
 
@@ -39,8 +42,8 @@ class _SharedPollTrigger(BaseEventTrigger):
     """
     A listener to the balance of a connection.
 
-    From Airflow 3.3 on, all triggers of one connection and interval share one poll, sensors' and watchers'
-    alike; before, each has its own.
+    From Airflow 3.3 on, all sensors' triggers of one connection and interval share one poll, and so do all
+    watchers; before, each has its own.
     """
 
     def __init__(self, *, kie_conn_id: str, poke_interval: float) -> None:
@@ -51,7 +54,8 @@ class _SharedPollTrigger(BaseEventTrigger):
 
     def shared_stream_key(self) -> Hashable | None:
         """Identify the poll that this trigger can share."""
-        return ("kie-credits", self.kie_conn_id, polling_interval(self.poke_interval))
+        # By kind, because Airflow asks only the first in a group whether its events are acknowledged.
+        return (type(self).__name__, self.kie_conn_id, polling_interval(self.poke_interval))
 
     @classmethod
     def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[float | KieError, None]:
@@ -64,9 +68,7 @@ class _SharedPollTrigger(BaseEventTrigger):
         return poll(partial(ask_for_balance, kwargs["kie_conn_id"]), kwargs["poke_interval"])
 
     @abstractmethod
-    def filter_shared_stream(
-        self, shared_stream: AsyncIterator[float | KieError]
-    ) -> AsyncGenerator[TriggerEvent, None]:
+    def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncGenerator[TriggerEvent, None]:
         """Turn poll results into this trigger's events."""
 
     def run(self) -> AsyncGenerator[TriggerEvent, None]:
@@ -145,9 +147,9 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
     """
     Fire whenever the balance crosses a threshold; for ``AssetWatcher``, so that DAGs can be scheduled on it.
 
-    It fires once per crossing, not as long as the balance is there, and not for the first balance it sees. On
-    Airflow 3.3 it remembers across restarts of the triggerer, and notices what was crossed meanwhile. Errors
-    never end it: they are logged, and it asks again.
+    It fires once per crossing, not as long as the balance is there, and not for the first balance it sees
+    unless told to. On Airflow 3.3 it remembers across restarts of the triggerer, and notices what was crossed
+    meanwhile. Errors never end it: they are logged, and it asks again.
 
     The event is ``{"balance": 40.0, "previous_balance": 60.0, "threshold": 50.0, "condition": "below",
     "kie_conn_id": "kie_default", "time": "2026-11-02T08:00:00Z"}``.
@@ -158,6 +160,8 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
     :param poke_interval: Seconds between polls, or a ``timedelta``; one second at the least.
     :param hysteresis: Credits that the balance has to go back beyond the threshold before it can cross it
         again; by default 5 % of the threshold.
+    :param fire_on_start: Whether a first balance that is already beyond the threshold fires too, with
+        ``previous_balance`` None. Before Airflow 3.3 every restart of the triggerer is a start.
     :raises ValueError: An argument is unusable.
 
     kie.ai page: https://docs.kie.ai/common-api/get-account-credits
@@ -170,45 +174,72 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         kie_conn_id: str = "kie_default",
         poke_interval: float | timedelta = 60.0,
         hysteresis: float | None = None,
+        *,
+        fire_on_start: bool = False,
     ) -> None:
-        super().__init__(kie_conn_id=kie_conn_id, poke_interval=_seconds(poke_interval))
-        self.crossing = CreditsCrossing.parse(threshold, condition, hysteresis)
+        super().__init__(
+            kie_conn_id=kie_conn_id, poke_interval=positive_seconds("poke_interval", poke_interval)
+        )
+        self.crossing = CreditsCrossing.parse(threshold, condition, hysteresis, fire_on_start=fire_on_start)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Serialize the trigger; never includes secrets."""
-        return f"{MODULE}.KieCreditsEventTrigger", {
+        kwargs = {
             "threshold": self.crossing.goal.threshold,
             "condition": self.crossing.goal.condition,
             "kie_conn_id": self.kie_conn_id,
             "poke_interval": self.poke_interval,
             "hysteresis": self.crossing.hysteresis,
         }
+        # Airflow knows a watcher by its arguments: without the new one it stays the same through an upgrade.
+        if self.crossing.fire_on_start:
+            kwargs["fire_on_start"] = True
+        return f"{MODULE}.KieCreditsEventTrigger", kwargs
+
+    @classmethod
+    def create_shared_stream_producer(cls, kwargs: dict[str, Any]) -> AcknowledgedPoll:
+        """
+        Poll for ever, and learn when Airflow has stored what came of it; called from Airflow 3.3 on.
+
+        :param kwargs: Arguments of one of the watchers; only the fields in the key are the same for all.
+        :return: The poll.
+        """
+        from airflow_provider_kie.triggers._acknowledged import AcknowledgedPoll
+
+        return AcknowledgedPoll(looks(cls.open_shared_stream(kwargs)))
+
+    def run(self) -> AsyncGenerator[TriggerEvent, None]:
+        """Watch alone, where Airflow does not share: before 3.3."""
+        return self.filter_shared_stream(looks(self.open_shared_stream(self.serialize()[1])))
 
     async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[float | KieError]
+        self, shared_stream: AsyncIterator[Look]
     ) -> AsyncGenerator[TriggerEvent, None]:
         """
         Watch for crossings, for ever.
 
-        :param shared_stream: Balances and errors.
+        :param shared_stream: Looks at the balance.
         :return: An event per crossing.
         """
         store = SnapshotStore(getattr(self, "asset_state_store", None), self._store_key)  # 3.3 and later
         before: Snapshot | None = None
-        async for result in shared_stream:
-            if isinstance(result, KieError):
-                await self._log_once(logging.WARNING, will_ask_again("the balance", result))
+        async for look in shared_stream:
+            if isinstance(look.result, KieError):
+                await self._log_once(logging.WARNING, will_ask_again("the balance", look.result))
                 continue
             self._last_message = ""  # the next failure is news again
             before = await store.load(before)
-            now, crossed = self.crossing.observe(before, result)
-            if crossed and before:
-                yield TriggerEvent(self._payload(result, before.balance))
-                await store.wait_until_stored()
+            now, fires = self.crossing.observe(before, look.result)
+            if fires and before is None and not store.is_settled:
+                continue  # it may be no start but a restart, during an outage of the store
+            if fires:
+                yield TriggerEvent(self._payload(look.result, before.balance if before else None))
+                store.has_fired = True
             before = now
-            await store.save(now)
+            if store.is_settled:
+                look.notes.append(partial(store.save, now))
 
-    def _payload(self, balance: float, previous_balance: float) -> dict[str, Any]:
+    def _payload(self, balance: float, previous_balance: float | None) -> dict[str, Any]:
         import pendulum
 
         goal = self.crossing.goal
@@ -224,8 +255,10 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
     @property
     def _store_key(self) -> str:
         # An asset can have several watchers; each has a value of its own.
-        goal, hysteresis = self.crossing.goal, self.crossing.hysteresis
-        return f"kie-credits-{self.kie_conn_id}-{goal.condition}-{goal.threshold:.15g}-{hysteresis:.15g}"
+        crossing, goal = self.crossing, self.crossing.goal
+        numbers = f"{goal.threshold:.15g}-{crossing.hysteresis:.15g}"
+        start = "-fire-on-start" if crossing.fire_on_start else ""
+        return f"kie-credits-{self.kie_conn_id}-{goal.condition}-{numbers}{start}"
 
 
 async def ask_for_balance(kie_conn_id: str) -> float | KieError:
@@ -244,11 +277,3 @@ async def ask_for_balance(kie_conn_id: str) -> float | KieError:
     except Exception as error:
         # Airflow's own trouble, with its database for example; it must not end the waiting either.
         return KieError(f"{type(error).__name__}: {error}", transient=True)
-
-
-def _seconds(poke_interval: Any) -> float:
-    seconds = poke_interval.total_seconds() if isinstance(poke_interval, timedelta) else poke_interval
-    number = finite("poke_interval", seconds, "seconds above 0")
-    if number <= 0:
-        raise ValueError(f"poke_interval must be a number of seconds above 0, not {poke_interval!r}")
-    return number

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from airflow.triggers.base import TriggerEvent
@@ -71,6 +73,19 @@ async def test_a_balance_that_falls_below_becomes_an_event_a_run_and_a_notificat
     # The task's log shows what it returned, and then what the notifier was given.
     told = [line for line in capfd.readouterr().out.splitlines() if "LogNotifier" in line]
     assert [alert in line for line in told] == [True]
+
+
+async def test_a_balance_that_is_below_from_the_start_is_told_too(
+    load_dag: Callable[..., Any], kie_simulator: KieSimulator
+) -> None:
+    dag = load_dag(NAME)
+    (asset,) = dag.timetable.asset_condition.objects
+    kie_simulator.credits = 40
+    event = await event_of(KieCreditsEventTrigger(**asset.watchers[0].trigger.serialize()[1]))
+    happened = MagicMock()
+    happened.__getitem__.return_value = [SimpleNamespace(extra={"payload": event.payload})]
+    said = dag.get_task("write_alert").python_callable(triggering_asset_events=happened)
+    assert said.startswith("kie.ai: 40 credits are left, fewer than 50; unknown before (kie_default, ")
 
 
 def test_the_watcher_is_one_trigger_however_often_the_dag_is_read(load_dag: Callable[..., Any]) -> None:

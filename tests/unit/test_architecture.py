@@ -80,6 +80,7 @@ LAYERS = [
     "triggers._budget",
     "triggers._poller",
     "triggers._memory",
+    "triggers._acknowledged",
     "triggers.credits",
     "triggers.jobs",
     "sensors._rescheduled",

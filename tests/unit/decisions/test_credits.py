@@ -150,8 +150,11 @@ def test_with_silent_fail_no_failure_ends_the_waiting() -> None:
     assert decide(CreditsGoal(100.0), TWO_FAILED, wrong_key, silent_fail=True).outcome == "wait"
 
 
-def crossings(condition: str, *balances: float, hysteresis: Any = None) -> list[float]:
-    crossing, before, fired = CreditsCrossing.parse(100, condition, hysteresis), None, []
+def crossings(
+    condition: str, *balances: float, hysteresis: Any = None, fire_on_start: bool = False
+) -> list[float]:
+    crossing = CreditsCrossing.parse(100, condition, hysteresis, fire_on_start=fire_on_start)
+    before, fired = None, []
     for balance in balances:
         before, crossed = crossing.observe(before, balance)
         if crossed:
@@ -181,6 +184,23 @@ def crossings(condition: str, *balances: float, hysteresis: Any = None) -> list[
 )
 def test_a_crossing_is_told_once(condition: str, balances: list[float], fired: list[float]) -> None:
     assert crossings(condition, *balances) == fired
+
+
+@pytest.mark.parametrize(
+    ("condition", "balances", "fired"),
+    [
+        ("below", [99, 98, 0], [99]),
+        ("below", [99, 101, 99, 105, 98], [99, 98]),
+        ("below", [100, 99], [99]),
+        ("below", [120, 110], []),
+        ("at_least", [100, 120], [100]),
+        ("at_least", [120, 96, 100, 94, 100], [120, 100]),
+    ],
+)
+def test_a_start_beyond_the_threshold_is_told_once_if_asked_for(
+    condition: str, balances: list[float], fired: list[float]
+) -> None:
+    assert crossings(condition, *balances, fire_on_start=True) == fired
 
 
 def test_the_hysteresis_is_the_authors_if_given() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,40 +16,9 @@ from airflow.triggers.base import BaseEventTrigger
 from airflow_provider_kie.client.errors import KieAuthError, KieUnavailableError
 from airflow_provider_kie.simulator import KieSimulator
 from airflow_provider_kie.triggers import _memory
+from airflow_provider_kie.triggers._memory import Look, looks
 from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger
-from tests.unit.triggers.listeners import events_of, stream_of, trigger, watcher
-
-
-@pytest.fixture(autouse=True)
-def _events_are_stored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_kie.triggers._memory.STORED_AFTER", 0)
-
-
-class Memory:
-    """What an asset remembers, as Airflow 3.3 hands it to a watcher's trigger."""
-
-    def __init__(self, **kept: Any) -> None:
-        self.kept = kept
-        self.broken = False
-
-    async def aget(self, key: str) -> Any:
-        if self.broken:
-            raise RuntimeError("the database is away")
-        return self.kept.get(key)
-
-    async def aset(self, key: str, value: Any) -> None:
-        if self.broken:
-            raise RuntimeError("the database is away")
-        self.kept[key] = json.loads(json.dumps(value))
-
-    def repair(self) -> None:
-        self.broken = False
-
-    def seen(self) -> Any:
-        """What the watcher keeps, without its time."""
-        kept = dict(self.kept[watcher()._store_key])
-        assert abs(kept.pop("time") - time.time()) < 60
-        return kept
+from tests.unit.triggers.listeners import Memory, Story, events_of, stream_of, trigger, watcher
 
 
 async def test_a_watcher_tells_each_crossing_once_and_goes_on() -> None:
@@ -152,8 +122,8 @@ async def test_a_balance_that_stays_keeps_its_memory_young(monkeypatch: pytest.M
     def time_passes() -> None:
         monkeypatch.setattr(_memory, "REFRESHED_AFTER", 0.0)
 
-    stream = stream_of(60.0, look, 60.0, look, time_passes, 60.0, look, 60.0, look)
-    assert [event async for event in watcher(memory=memory).filter_shared_stream(stream)] == []
+    story: Story = [60.0, look, 60.0, look, time_passes, 60.0, look, 60.0, look]
+    assert await events_of(watcher(memory=memory), *story) == []
     first, unchanged, refreshed, again = times
     assert first == unchanged < refreshed < again
 
@@ -166,40 +136,43 @@ async def test_a_clock_that_goes_back_stops_no_memory(monkeypatch: pytest.Monkey
     assert memory.kept[watcher()._store_key]["time"] == NOW - 3 * 3600
 
 
-async def test_an_event_that_airflow_may_not_have_stored_yet_is_told_again_after_a_restart(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("airflow_provider_kie.triggers._memory.STORED_AFTER", 60)
-    memory = Memory()
-    for _ in range(2):
-        events = watcher(memory=memory).filter_shared_stream(stream_of(60.0, 40.0, 40.0))
-        assert (await anext(events)).payload["balance"] == 40.0
-        going_on = asyncio.ensure_future(anext(events))
-        await asyncio.sleep(0.05)
-        going_on.cancel()  # as the end of the triggerer does
-        await asyncio.wait([going_on])
-        assert memory.seen() == {"balance": 60.0, "armed": True}
-
-
 async def test_a_memory_that_cannot_be_read_at_first_is_not_written_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     memory = Memory()
     await events_of(watcher(memory=memory), 60.0)
     memory.broken = True
-    events = watcher(memory=memory).filter_shared_stream(stream_of(40.0, 40.0, memory.repair, 40.0))
-    assert [event.payload["previous_balance"] async for event in events] == [60.0]
+    events = await events_of(watcher(memory=memory), 40.0, 40.0, memory.repair, 40.0)
+    assert [event["previous_balance"] for event in events] == [60.0]
     assert memory.seen() == {"balance": 40.0, "armed": False}
     assert "the database is away" in caplog.text
+
+
+async def test_what_was_seen_before_the_memory_could_be_read_is_not_written_later() -> None:
+    """Airflow may be done with that look only when the crossing has been found, and not yet stored."""
+    memory = Memory()
+    await events_of(watcher(memory=memory), 60.0)
+    memory.broken = True
+    seen: list[Look] = []
+
+    async def stream() -> AsyncIterator[Look]:
+        async for look in looks(stream_of(40.0, memory.repair, 40.0)):
+            seen.append(look)
+            yield look
+
+    event = await anext(watcher(memory=memory).filter_shared_stream(stream()))
+    assert event.payload["previous_balance"] == 60.0
+    for write in seen[0].notes:
+        await write()
+    assert memory.seen() == {"balance": 60.0, "armed": True}
 
 
 async def test_what_was_told_before_the_memory_could_be_read_is_not_told_again() -> None:
     memory = Memory()
     await events_of(watcher(memory=memory), 60.0)
     memory.broken = True
-    stream = stream_of(60.0, 40.0, memory.repair, 40.0, 30.0)
-    events = watcher(memory=memory).filter_shared_stream(stream)
-    assert [event.payload["balance"] async for event in events] == [40.0]
+    events = await events_of(watcher(memory=memory), 60.0, 40.0, memory.repair, 40.0, 30.0)
+    assert [event["balance"] for event in events] == [40.0]
     assert memory.seen() == {"balance": 30.0, "armed": False}
 
 
@@ -210,8 +183,7 @@ async def test_what_could_not_be_remembered_is_tried_again(first: float, then: f
     def break_down() -> None:
         memory.broken = True
 
-    stream = stream_of(first, break_down, then, memory.repair, then)
-    [event async for event in watcher(memory=memory).filter_shared_stream(stream)]
+    await events_of(watcher(memory=memory), first, break_down, then, memory.repair, then)
     assert memory.seen() == {"balance": then, "armed": then == 60.0}
 
 
@@ -274,10 +246,15 @@ def test_a_watcher_refuses_bad_arguments_where_the_dag_is_written(
         KieCreditsEventTrigger(**({"threshold": 50} | arguments))
 
 
-@pytest.mark.parametrize("poke_interval", [7, timedelta(seconds=7)])
-async def test_a_watcher_shares_the_sensors_poll(poke_interval: Any) -> None:
-    key = trigger(poke_interval=7.0).shared_stream_key()
-    assert watcher(poke_interval=poke_interval).shared_stream_key() == key
+async def test_watchers_share_a_poll_and_leave_the_sensors_alone() -> None:
+    shared = watcher(poke_interval=7).shared_stream_key()
+    assert watcher(9, condition="at_least", poke_interval=timedelta(seconds=7)).shared_stream_key() == shared
+    others = [
+        watcher(poke_interval=8),
+        watcher(poke_interval=7, kie_conn_id="kie_b"),
+        trigger(poke_interval=7.0),
+    ]
+    assert shared not in [other.shared_stream_key() for other in others]
 
 
 async def test_a_watcher_runs_alone_where_airflow_does_not_share(kie_simulator: KieSimulator) -> None:
