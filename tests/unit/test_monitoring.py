@@ -12,6 +12,7 @@ import pytest
 import yaml
 from airflow.configuration import conf
 
+from airflow_provider_kie.client.api.chat import parse_chat
 from airflow_provider_kie.client.api.records import Job
 from airflow_provider_kie.hooks import _metrics
 
@@ -27,6 +28,7 @@ RULES: list[dict[str, Any]] = read("alerts.yml")["groups"][0]["rules"]
 DASHBOARD = read("dashboard.json")
 # What PromQL says beside metrics and labels.
 GRAMMAR = {"absent", "by", "histogram_quantile", "increase", "le", "max", "offset", "or", "sum", "unless"}
+ANSWER = {"choices": [{"message": {"content": "Hello"}}], "credits_consumed": 0.01}
 KINDS = {"incr": "counter", "gauge": "gauge", "timing": "histogram"}
 
 
@@ -51,6 +53,7 @@ def sent() -> dict[tuple[str, str], set[str]]:
         _metrics.report_balance(5916.25, "kie_default")
         for what in get_args(get_type_hints(_metrics.report_job)["what"]):
             _metrics.report_job(what, "a-model", "kie_default")
+        _metrics.report_chat(parse_chat(ANSWER), "a-model", 4.5, "kie_default")
         _metrics.report_success(Job("id", model="a-model", credits=4.5, seconds=45.0), "kie_default")
     return sent.metrics
 
