@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -48,6 +49,18 @@ def operator(kie: KieSimulator) -> Any:
     return openai_page.run("LLMOperator", kie)["city"]
 
 
+@pytest.fixture
+def agent(kie: KieSimulator) -> Any:
+    """Give the page's agent."""
+    return openai_page.run("AgentOperator", kie)["forecast"]
+
+
+@pytest.fixture
+def context() -> dict[str, Any]:
+    """Give what an agent writes into: XCom, and a state store with nothing in it."""
+    return {"task_instance": Mock(), "task_state_store": Mock(get=Mock(return_value=None))}
+
+
 def test_the_openai_hook_gives_the_answer(ask: Callable[[str], str], kie: KieSimulator) -> None:
     assert ask("Hello") == "Hello"
     assert kie.chats[0].model == kie.chats[0].body["model"] == MODEL
@@ -84,7 +97,7 @@ def test_an_llm_operator_gives_what_the_tool_of_its_schema_was_called_with(
     kie: KieSimulator, operator: Any
 ) -> None:
     kie.add_chat_model(MODEL, tool_calls=[("final_result", ZURICH)])
-    assert operator.execute({}).model_dump() == ZURICH
+    assert operator.execute({}) == ZURICH
     [tool] = kie.chats[0].body["tools"]
     assert set(tool["function"]["parameters"]["properties"]) == set(ZURICH)
 
@@ -134,16 +147,31 @@ def test_an_llm_operator_fails_on_a_refusal_and_neither_says_why_nor_falls_back(
     assert len(kie.requests) == 1
 
 
-def test_an_agent_runs_tools_and_pays_each_step(kie: KieSimulator) -> None:
+def test_an_agent_runs_tools_and_pays_each_step(agent: Any, context: Any, kie: KieSimulator) -> None:
     kie.add_chat_model(MODEL, text="It rains", tool_calls=[("weather", {"city": "Zürich"})])
-
-    def weather(city: str) -> str:
-        return f"rain in {city}"
-
-    agent = pydantic_ai.PydanticAIHook("kie_gemini_ai").create_agent(instructions="", tools=[weather])
-    assert agent.run_sync("Rain?").output == "It rains"
+    assert agent.execute(context) == "It rains"
     assert kie.chats[-1].messages[-1]["content"] == "rain in Zürich"
     assert len(kie.chats) == 2
+
+
+def test_an_agent_stops_at_its_limit(agent: Any, context: Any, kie: KieSimulator) -> None:
+    kie.add_chat_model(MODEL, text="It rains", tool_calls=[("weather", {"city": "Zürich"})])
+    agent.usage_limits = {"request_limit": 1}
+    with pytest.raises(Exception, match="request_limit of 1"):
+        agent.execute(context)
+    assert len(kie.chats) == 1
+
+
+@pytest.mark.parametrize("as_on_the_page", [True, False])
+def test_an_agent_pays_a_lost_answer_once_with_the_settings_on_the_page_only(
+    as_on_the_page: bool, agent: Any, context: Any, kie: KieSimulator
+) -> None:
+    kie.fail_next("chat", accept=True, times=9, drop_after=-1)
+    if not as_on_the_page:
+        agent.agent_params = {}
+    with pytest.raises(Exception, match="Connection error"):
+        agent.execute(context)
+    assert len(kie.chats) == (1 if as_on_the_page else 3)
 
 
 def test_the_prefix_without_chat_asks_for_what_kie_does_not_have(kie: KieSimulator) -> None:
