@@ -9,7 +9,7 @@ WORKERS ?= 4
 PYTEST := -m pytest --quiet --numprocesses=$(WORKERS) --dist=worksteal
 
 .PHONY: bench bench-waiting callback-test cluster-test demo faults paid unit test lint types docs docs-example \
-  test-$(LATEST) test-$(OLDEST) pins clean
+  test-$(LATEST) test-$(OLDEST) test-ai-providers pins clean
 
 demo: .venv-$(LATEST)/installed
 	$(BIN)/python -m scripts.demo
@@ -21,7 +21,7 @@ unit: lint types
 # Part by part, each with what it took.
 test:
 	@$(MAKE) --jobs=2 .venv-$(LATEST)/installed .venv-$(OLDEST)/installed
-	@for part in lint types test-$(LATEST) test-$(OLDEST) docs docs-example; do \
+	@for part in lint types test-$(LATEST) test-$(OLDEST) test-ai-providers docs docs-example; do \
 	  echo "=== $$part"; \
 	  began=$$(date +%s); \
 	  $(MAKE) --no-print-directory $$part || exit; \
@@ -72,6 +72,15 @@ test-$(LATEST): .venv-$(LATEST)/installed
 test-$(OLDEST): .venv-$(OLDEST)/installed
 	.venv-$(OLDEST)/bin/python $(PYTEST)
 
+# Airflow's openai and common.ai providers, laid over the environment of the latest Airflow for this alone.
+test-ai-providers: .venv-$(LATEST)/ai-providers/installed
+	PYTHONPATH=$(<D) $(BIN)/python -m pytest --quiet tests/contract/test_openai_providers.py
+
+.venv-$(LATEST)/ai-providers/installed: requirements/ai-providers.txt .venv-$(LATEST)/installed
+	rm -rf $(@D)
+	$(BIN)/pip install --quiet --no-deps --target $(@D) --requirement $<
+	touch $@
+
 docs: .venv-$(LATEST)/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 
@@ -104,6 +113,9 @@ pins:
 	uv pip compile --quiet --python-version 3.11 --no-header --no-annotate \
 	  --constraint requirements/airflow-$(LATEST).txt --output-file requirements/airflow-cluster.txt \
 	  requirements/airflow-$(LATEST).txt requirements/cluster.in
+	cat requirements/airflow-$(LATEST).txt requirements/ai-providers.in \
+	  | uv pip compile --quiet --python-version 3.11 --no-header --no-annotate - \
+	  | grep -vxFf requirements/airflow-$(LATEST).txt > requirements/ai-providers.txt
 
 clean:
 	rm -rf .venv-* docs/_build .coverage .mypy_cache .pytest_cache .ruff_cache
