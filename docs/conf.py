@@ -30,7 +30,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(Airflow|File|IsA|OS|Permission|Runtime|Value)\w+"),
     (
         r"py:.*",
-        r"(.*\.)?(Condition|IfExists|Location|ObjectStoragePath|OnDoubt|Readable|Record|Sign|T|UploadMethod|timedelta)",
+        r"(.*\.)?(Condition|Deadline|IfExists|Location|ObjectStoragePath|OnDoubt|Readable|Record|Sign|T|UploadMethod|timedelta)",
     ),
 ]
 
