@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -78,14 +79,9 @@ class KieChatHook(KieBaseHook):
         :raises KieError: As :meth:`chat`.
         """
         patience = positive_seconds("timeout", timeout)
+        call = complete_chat(messages, model=model, options=options, timeout=patience)
         with self.get_conn() as client:
-            call = complete_chat(
-                messages,
-                model=model,
-                options=options,
-                path=client.settings.path_of_chat(model),
-                timeout=patience,
-            )
+            call = replace(call, path=client.settings.path_of_chat(model))
             begin = time.monotonic()
             asking = send_in_thread(client, call, on_wait)
         try:
@@ -128,17 +124,11 @@ class KieChatHook(KieBaseHook):
         kie.ai page: https://docs.kie.ai/market/chat
         """
         patience = positive_seconds("timeout", timeout)
+        call = complete_chat(messages, model=model, options=options, stream=True, timeout=patience)
         client = self.get_conn()
         with ExitStack() as unless_begun:
             unless_begun.enter_context(client)
-            call = complete_chat(
-                messages,
-                model=model,
-                options=options,
-                stream=True,
-                path=client.settings.path_of_chat(model),
-                timeout=patience,
-            )
+            call = replace(call, path=client.settings.path_of_chat(model))
             stream = ChatStream(client, call, on_end=partial(self._report, model, time.monotonic()))
             unless_begun.pop_all()
         return stream

@@ -56,7 +56,6 @@ def complete_chat(
     model: str,
     options: Any = None,
     stream: bool = False,
-    path: str | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> Call[ChatAnswer]:
     """
@@ -66,7 +65,6 @@ def complete_chat(
     :param model: Model.
     :param options: More fields of the request's body, such as ``temperature``.
     :param stream: Whether the answer comes in pieces.
-    :param path: Path on the API host, where it is not ``/{model}/v1/chat/completions``.
     :param timeout: Seconds until the answer has to be complete.
     :return: A call that returns the answer.
     :raises ValueError: An argument is unusable.
@@ -87,7 +85,7 @@ def complete_chat(
         f"chat with {name}",
         "api",
         "POST",
-        path or CHAT_PATH.replace("{model}", name),
+        CHAT_PATH.replace("{model}", name),
         parse_chat,
         # Where it is missing, some models stream.
         json={"model": name, "messages": check_messages(messages), "stream": stream} | more,
@@ -114,7 +112,8 @@ def check_messages(messages: Any) -> list[dict[str, Any]]:
     if not checked:
         raise ValueError("messages must say something, and is empty")
     for number, message in enumerate(checked):
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        role = message.get("role") if isinstance(message, dict) else None
+        if not isinstance(role, str) or not role:
             raise ValueError(
                 f'messages[{number}] must be a message such as {{"role": "user", "content": "Hello"}}, not '
                 f"{quote(repr(message))}"
