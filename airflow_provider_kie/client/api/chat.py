@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from airflow_provider_kie.client.settings import CHAT_PATH
 TIMEOUT_SECONDS = 600.0
 # Long texts, with each character written as six.
 ANSWER_LIMIT = 16 * 1024 * 1024
-_FENCE = re.compile(r"\s*```[a-zA-Z]*\s*\n(.*)\n\s*```\s*", re.DOTALL)
+_FENCE = "```"
 _OURS = ("messages", "model", "stream")
 
 
@@ -185,9 +184,11 @@ def parse_json(answer: ChatAnswer) -> Any:
     :return: What the JSON says.
     :raises KieResponseError: It is none; the message quotes it, and says if the answer was cut.
     """
-    fenced = _FENCE.fullmatch(answer.text)
+    text = answer.text.strip()
+    if text.startswith(_FENCE) and text.endswith(_FENCE):
+        text = text.partition("\n")[2].removesuffix(_FENCE)
     try:
-        return portable(json.loads(fenced[1] if fenced else answer.text, parse_constant=_no_constant))
+        return portable(json.loads(text, parse_constant=_no_constant))
     except (ValueError, RecursionError) as error:
         cut = ", because it was cut at max_tokens" if answer.finish_reason == "length" else ""
         said = quote(answer.text) or "nothing"
