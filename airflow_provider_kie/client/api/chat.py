@@ -163,14 +163,15 @@ def text_of(content: Any) -> str:
     raise KieResponseError(f"the message's content is no text but {type(content).__name__}")
 
 
-def judge_lost_answer(error: KieError) -> KieError:
+def judge_lost_answer(error: KieError, *, begun: bool = False) -> KieError:
     """
     Complete the error of a chat that failed: may the answer have been billed?
 
     :param error: What came of it, after all repetitions.
+    :param begun: Whether a part of the answer has come: whatever is said then is no refusal.
     :return: The same error, which says so unless it was refused or never sent.
     """
-    if was_refused(error):
+    if was_refused(error) and not begun:
         return error
     said = str(error.args[0]).rstrip(".")
     return error.saying(f"{said}. The answer may have been billed; asking again may cost again.")
