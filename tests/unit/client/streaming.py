@@ -13,6 +13,7 @@ from airflow_provider_kie.client.api.chat import ChatAnswer, complete_chat
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.streams import ChatStream
+from tests.fake_host import chunked, http
 from tests.unit.client.sending import settings_of
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "a-model-0925"}
@@ -36,6 +37,13 @@ def said(*texts: Any, end: str = "stop") -> list[bytes]:
     spoken = (chunk({"content": text}) for text in texts)
     costs = event({**HEAD, "choices": [], **COSTS})
     return [chunk({"role": "assistant", "content": ""}), *spoken, chunk(end=end), costs, DONE]
+
+
+def framed(body: bytes, framing: str = "chunks") -> bytes:
+    """Write the answer: in ``chunks``, with its ``length``, or until the connection's ``close``."""
+    if framing == "chunks":
+        return http(chunked(body), Content_Length=None, Transfer_Encoding="chunked")
+    return http(body, **({} if framing == "length" else {"Content_Length": None}))
 
 
 def stream_at(url: str = "https://api.kie.ai", **more: Any) -> ChatStream:
