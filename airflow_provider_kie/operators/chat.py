@@ -133,7 +133,7 @@ class KieChatOperator(BaseOperator):
         from airflow_provider_kie.client.errors import KieCancelledError
 
         if self._is_killed:
-            raise KieCancelledError("The task was ended from outside. The answer may have been billed.")
+            raise KieCancelledError("The task was ended from outside.")
 
 
 def _message(role: str, name: str, text: Any) -> dict[str, str]:

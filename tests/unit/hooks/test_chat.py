@@ -225,10 +225,23 @@ def test_whoever_waits_is_called_at_least_ten_times_a_second_and_may_end_it(
             raise KieCancelledError("ended from outside")
 
     begin = time.monotonic()
-    with pytest.raises(KieCancelledError, match=r"^ended from outside$"):
+    with pytest.raises(KieCancelledError, match=r"^ended from outside\. The answer may have been billed"):
         hook.ask(SAID, model="a-model", timeout=30, options=None, on_wait=end_soon)
     assert time.monotonic() - begin < 2
     assert len(calls) >= 5
+
+
+def test_what_knows_nothing_of_bills_and_ends_it_leaves_a_word_in_the_log(
+    hook: KieHook, kie: KieSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    kie.add_chat_model("a-model", seconds=20)
+
+    def out_of_time() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        hook.ask(SAID, model="a-model", timeout=30, options=None, on_wait=out_of_time)
+    assert "The answer of a-model may have been billed" in caplog.text
 
 
 def test_the_key_stays_out_of_errors_and_log(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -271,9 +272,19 @@ def test_a_signature_in_a_mapped_task_is_masked_too(monkeypatch: pytest.MonkeyPa
     assert masked == ["X-Signature=0123456789"]
 
 
+def test_a_task_that_is_ended_before_it_sends_sends_nothing(kie: KieSimulator) -> None:
+    chat = operator(prompt=SAID)
+    chat.on_kill()
+    with pytest.raises(KieCancelledError) as caught:
+        chat.execute({})
+    assert "billed" not in str(caught.value)
+    assert kie.requests == []
+
+
 def test_a_task_that_is_ended_says_that_the_answer_may_have_been_billed(kie: KieSimulator) -> None:
     kie.add_chat_model("m", seconds=20)
     chat = operator(prompt=SAID)
-    chat.on_kill()
+    threading.Timer(0.3, chat.on_kill).start()
     with pytest.raises(KieCancelledError, match="may have been billed"):
         chat.execute({})
+    assert len(kie.chats) == 1
