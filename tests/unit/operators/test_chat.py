@@ -6,7 +6,7 @@ import json
 import re
 import threading
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from airflow.sdk import DAG, task
@@ -30,9 +30,9 @@ def operator(**arguments: Any) -> KieChatOperator:
     return KieChatOperator(task_id="t", **{"model": "m", **arguments})
 
 
-def run(context: Any = None, **arguments: Any) -> dict[str, Any]:
-    chat = operator(**arguments)
-    chat.render_template_fields(context or {})
+def run(values: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+    chat, context = operator(**arguments), cast("Any", values or {})
+    chat.render_template_fields(context)
     return chat.execute({})
 
 
@@ -148,7 +148,7 @@ def test_each_key_is_an_xcom_of_its_own_unless_that_is_turned_off(given: dict[st
 def test_the_text_of_one_chat_goes_into_the_next() -> None:
     with DAG("d"):
         first = KieChatOperator(task_id="first", model="m", prompt="a")
-        second = KieChatOperator(task_id="second", model="m", prompt=first.output["text"])
+        second = KieChatOperator(task_id="second", model="m", prompt=first.output["text"])  # type: ignore[index]
     assert [each.task_id for each in second.upstream_list] == ["first"]
 
 
