@@ -101,3 +101,13 @@ def broken(open_stream: Callable[[], ChatStream]) -> tuple[list[str], KieError]:
 def fails(*pieces: bytes) -> tuple[list[str], KieError]:
     """Read a stream that comes in these pieces and is not whole."""
     return broken(lambda: stream_of(pieces))
+
+
+def trouble_with(events: Iterable[bytes]) -> KieError | None:
+    """Read a stream that is whole, or says in an error of ours that it is not."""
+    try:
+        read(events)
+    except KieError as error:
+        assert str(error).startswith("chat with a-model: ")  # noqa: PT017
+        return error
+    return None
