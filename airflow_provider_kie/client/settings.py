@@ -17,7 +17,7 @@ CHAT_PATH = "/{model}/v1/chat/completions"
 # Of kie.ai's older documents.
 LEGACY_API_HOST = "kieai.erweima.ai"
 LEGACY_CHAT_PATH = "/api/v1/chat/completions"
-_PATH = re.compile(r"(/([A-Za-z0-9._~-]|\{model\})+)+")
+_PATH = re.compile(r"(?!.*/\.+(/|$))(/([A-Za-z0-9._~-]|\{model\})+)+")
 
 
 @dataclass(frozen=True)

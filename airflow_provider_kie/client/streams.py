@@ -21,6 +21,8 @@ from airflow_provider_kie.client.http.session import Answer
 from airflow_provider_kie.client.portable import whole_characters
 
 _LAST = b"[DONE]"
+# What may stand before the first event: blanks, and the byte order mark.
+_BLANK = b"\xef\xbb\xbf \t\r\n"
 
 
 class ChatStream(Iterator[str]):
@@ -47,6 +49,7 @@ class ChatStream(Iterator[str]):
         self._call = call
         self._on_end = on_end
         self._answer: ChatAnswer | None = None
+        self._completion = Completion()
         self._open = ExitStack()
         self._open.enter_context(client)
         policy = client.retry_policy(call.name, repeatable=call.repeatable)
@@ -89,43 +92,46 @@ class ChatStream(Iterator[str]):
         with ExitStack() as stack:
             answer = stack.enter_context(self._client.open_answer(self._call))
             pieces = answer.pieces()
-            head = next((piece for piece in pieces if piece.strip()), b"")
-            if answer.status >= 300 or head.lstrip()[:1] in (b"", b"{", b"<"):
+            head = next(filter(None, (piece.lstrip(_BLANK) for piece in pieces)), b"")
+            if answer.status >= 300 or head[:1] in (b"", b"{", b"<"):
                 # kie.ai's refusals come so, and the answers of models that cannot stream.
                 return self._whole(self._judge(answer, head + b"".join(pieces)))
             self._open.enter_context(stack.pop_all())
-        return self._as_it_comes(answer, chain([head], pieces))
+        return self._as_it_comes(answer, head, pieces)
 
     def _whole(self, answer: ChatAnswer) -> Iterator[str]:
         yield from filter(None, [answer.text])
         self._end(answer)
 
-    def _as_it_comes(self, answer: OpenAnswer, pieces: Iterable[bytes]) -> Iterator[str]:
-        completion, half = Completion(), ""
-        for event in events(pieces):
+    def _as_it_comes(self, answer: OpenAnswer, head: bytes, pieces: Iterable[bytes]) -> Iterator[str]:
+        half = ""
+        for event in events(chain([head], pieces)):
             if event == _LAST:
                 break
-            text = half + self._add(completion, answer, event)
+            text = half + self._add(answer, event)
             # A character beyond 16 bits can come in two events, half in each.
             half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
             if text := whole_characters(text.removesuffix(half)):
                 yield text
-        if not completion.has_begun:
+        if not self._completion.has_begun:
+            # It is no stream; most of what can stand there instead is told by its first words.
+            self._judge(answer, head)
             raise KieResponseError(f"{self._call.name}: the stream ended without an answer in it")
-        if not completion.is_finished:
+        if not self._completion.is_finished:
             raise KieConnectionError(f"{self._call.name}: the stream ended before the answer did")
-        self._end(parse_chat(completion.to_dict()))
+        yield from filter(None, [whole_characters(half)])
+        self._end(parse_chat(self._completion.to_dict()))
 
     def _end(self, answer: ChatAnswer) -> None:
         self._answer = answer
         self._on_end(answer)
 
-    def _add(self, completion: Completion, answer: OpenAnswer, event: bytes) -> str:
+    def _add(self, answer: OpenAnswer, event: bytes) -> str:
         try:
             chunk = json.loads(event)
             if isinstance(chunk, dict) and not chunk.get("error") and chunk.get("code") in (None, 200, "200"):
-                return completion.add(chunk)
-        except (ValueError, RecursionError):
+                return self._completion.add(chunk)
+        except (ValueError, RecursionError, KieResponseError):
             pass
         # An error in the middle, in the form in which it would have come at the beginning.
         self._judge(answer, event)
@@ -141,5 +147,5 @@ class ChatStream(Iterator[str]):
         except BaseException as error:
             self.close()
             if isinstance(error, KieError):
-                judge_lost_answer(error)
+                judge_lost_answer(error, begun=self._completion.has_begun)
             raise

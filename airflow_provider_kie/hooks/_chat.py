@@ -79,15 +79,20 @@ class KieChatHook(KieBaseHook):
         """
         patience = positive_seconds("timeout", timeout)
         call = complete_chat(messages, model=model, options=options, timeout=patience)
-        begin = time.monotonic()
         with self.get_conn() as client:
-            path = client.settings.path_of_chat(model)
-            asking = send_in_thread(client, replace(call, path=path), on_wait)
-        try:
-            answer = asking.result()
-        except KieError as error:
-            judge_lost_answer(error)
-            raise
+            call = replace(call, path=client.settings.path_of_chat(model))
+            # Whoever is ended meanwhile need not pay.
+            on_wait()
+            begin = time.monotonic()
+            try:
+                answer = send_in_thread(client, call, on_wait).result()
+            except KieError as error:
+                judge_lost_answer(error)
+                raise
+            except BaseException:
+                # Airflow's execution_timeout, for example, which knows nothing of bills.
+                log.warning("The answer of %s may have been billed; asking again may cost again", model)
+                raise
         self._report(model, begin, answer)
         return answer
 

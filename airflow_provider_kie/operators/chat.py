@@ -91,7 +91,8 @@ class KieChatOperator(BaseOperator):
         from airflow_provider_kie.operators._rendering import mask_queries
 
         super()._do_render_template_fields(*args, **kwargs)
-        mask_queries([self.messages, self.prompt, self.system])
+        for field in (self.messages, self.prompt, self.system, self.options):
+            mask_queries(field)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask."""
@@ -125,11 +126,20 @@ class KieChatOperator(BaseOperator):
                     'system goes with prompt; in messages it is {"role": "system", "content": ...}'
                 )
             return self.messages
-        spoken = [] if self.system is None else [{"role": "system", "content": self.system}]
-        return [*spoken, {"role": "user", "content": self.prompt}]
+        spoken = [] if self.system is None else [_message("system", "system", self.system)]
+        return [*spoken, _message("user", "prompt", self.prompt)]
 
     def _check_running(self) -> None:
         from airflow_provider_kie.client.errors import KieCancelledError
 
         if self._is_killed:
-            raise KieCancelledError("The task was ended from outside. The answer may have been billed.")
+            raise KieCancelledError("The task was ended from outside.")
+
+
+def _message(role: str, name: str, text: Any) -> dict[str, str]:
+    from airflow_provider_kie.client.arguments import check_text
+    from airflow_provider_kie.client.errors import quote
+
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"{name} must be a text that says something, not {quote(repr(text))}")
+    return {"role": role, "content": check_text(name, text)}

@@ -129,7 +129,7 @@ class Task:
     A task on the bench.
 
     :param bench: The bench.
-    :param kind: ``upload``, ``download``, ``generate``, ``branch``, ``sensor`` or ``job_sensor``.
+    :param kind: ``upload``, ``download``, ``generate``, ``chat``, ``branch``, ``sensor`` or ``job_sensor``.
     :param arguments: Of the operator; may be changed between tries, as may ``metrics_fail``.
     :param folder: For its logs.
     :param instance: What Airflow knows of it.

@@ -30,6 +30,7 @@ _MODULES = (
     "jinja2.ext",
     "setproctitle",
     "airflow_provider_kie.hooks.kie",
+    "airflow_provider_kie.operators.chat",
     "airflow_provider_kie.operators.credits",
     "airflow_provider_kie.operators.files",
     "airflow_provider_kie.operators.jobs",

@@ -14,6 +14,7 @@ import pytest
 import airflow_provider_kie
 from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.kie import KieHook
+from airflow_provider_kie.operators.chat import KieChatOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 
 INFO = get_provider_info()
@@ -63,7 +64,7 @@ def test_the_links_exist_and_name_no_file() -> None:
         link = getattr(importlib.import_module(module), name)()
         assert link.get_link(None, ti_key=None) == "https://kie.ai/logs"
         assert link.name == "kie.ai logs"
-        for operator in (KieUploadOperator, KieDownloadOperator):
+        for operator in (KieUploadOperator, KieDownloadOperator, KieChatOperator):
             assert [type(extra) for extra in operator.operator_extra_links] == [type(link)]
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_kie.client.arguments import check_model, check_text, json_list, json_object
 from airflow_provider_kie.client.call import Call
-from airflow_provider_kie.client.errors import KieError, KieResponseError, quote
+from airflow_provider_kie.client.errors import (
+    KieError,
+    KieJobFailedError,
+    KieResponseError,
+    KieUnavailableError,
+    quote,
+)
 from airflow_provider_kie.client.portable import finite_number, portable
 from airflow_provider_kie.client.retries import was_refused
 from airflow_provider_kie.client.settings import CHAT_PATH
@@ -19,7 +24,7 @@ from airflow_provider_kie.client.settings import CHAT_PATH
 TIMEOUT_SECONDS = 600.0
 # Long texts, with each character written as six.
 ANSWER_LIMIT = 16 * 1024 * 1024
-_FENCE = re.compile(r"\s*```[a-zA-Z]*\s*\n(.*)\n\s*```\s*", re.DOTALL)
+_FENCE = "```"
 _OURS = ("messages", "model", "stream")
 
 
@@ -90,6 +95,7 @@ def complete_chat(
         parse_chat,
         # Where it is missing, some models stream.
         json={"model": name, "messages": check_messages(messages), "stream": stream} | more,
+        explain=_explain,
         repeatable=False,
         bare=True,
         seconds=timeout,
@@ -113,7 +119,8 @@ def check_messages(messages: Any) -> list[dict[str, Any]]:
     if not checked:
         raise ValueError("messages must say something, and is empty")
     for number, message in enumerate(checked):
-        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        role = message.get("role") if isinstance(message, dict) else None
+        if not isinstance(role, str) or not role:
             raise ValueError(
                 f'messages[{number}] must be a message such as {{"role": "user", "content": "Hello"}}, not '
                 f"{quote(repr(message))}"
@@ -164,14 +171,23 @@ def text_of(content: Any) -> str:
     raise KieResponseError(f"the message's content is no text but {type(content).__name__}")
 
 
-def judge_lost_answer(error: KieError) -> KieError:
+def _explain(error: KieError) -> KieError:
+    """Take the codes of a job that has failed for what they can be in a chat."""
+    if not isinstance(error, KieJobFailedError):
+        return error
+    said = str(error.args[0])
+    return KieUnavailableError(said, code=error.code, retry_after=error.retry_after)
+
+
+def judge_lost_answer(error: KieError, *, begun: bool = False) -> KieError:
     """
     Complete the error of a chat that failed: may the answer have been billed?
 
     :param error: What came of it, after all repetitions.
+    :param begun: Whether a part of the answer has come: whatever is said then is no refusal.
     :return: The same error, which says so unless it was refused or never sent.
     """
-    if was_refused(error):
+    if was_refused(error) and not begun:
         return error
     said = str(error.args[0]).rstrip(".")
     return error.saying(f"{said}. The answer may have been billed; asking again may cost again.")
@@ -185,9 +201,11 @@ def parse_json(answer: ChatAnswer) -> Any:
     :return: What the JSON says.
     :raises KieResponseError: It is none; the message quotes it, and says if the answer was cut.
     """
-    fenced = _FENCE.fullmatch(answer.text)
+    text = answer.text.strip()
+    if text.startswith(_FENCE) and text.endswith(_FENCE):
+        text = text.partition("\n")[2].removesuffix(_FENCE)
     try:
-        return portable(json.loads(fenced[1] if fenced else answer.text, parse_constant=_no_constant))
+        return portable(json.loads(text, parse_constant=_no_constant))
     except (ValueError, RecursionError) as error:
         cut = ", because it was cut at max_tokens" if answer.finish_reason == "length" else ""
         said = quote(answer.text) or "nothing"

@@ -65,8 +65,8 @@ class Completion:
         """
         self._root |= {name: value for name, value in chunk.items() if value is not None}
         choices = chunk.get("choices")
-        texts = [self._add_to_choice(one) for one in choices or [] if isinstance(one, Mapping)]
-        return "".join(texts)
+        parts = choices if isinstance(choices, list) else []
+        return "".join([self._add_to_choice(part) for part in parts if isinstance(part, Mapping)])
 
     def _add_to_choice(self, part: Mapping[str, Any]) -> str:
         index = part.get("index")
@@ -76,15 +76,20 @@ class Completion:
         delta = part.get("delta")
         if not isinstance(delta, Mapping):
             return ""
-        text = text_of(delta.get("content"))
-        _merge(choice["message"], {**delta, "content": text or None})
-        return text if number == min(self._choices) else ""
+        text, calls = text_of(delta.get("content")), delta.get("tool_calls")
+        rest = {name: value for name, value in delta.items() if name != "tool_calls"}
+        _merge(choice["message"], rest | {"content": text or None})
+        for call in calls if isinstance(calls, list) else []:
+            if isinstance(call, Mapping):
+                _add_call(choice["message"].setdefault("tool_calls", []), call)
+        # Of several choices the one that begins is the first.
+        return text if number == next(iter(self._choices)) else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Give the completion in the form in which others come at once."""
-        choices = [self._choices[number] for number in sorted(self._choices)]
+        choices = list(self._choices.values())
         for choice in choices:
-            for call in choice["message"].get("tool_calls") or []:
+            for call in choice["message"].get("tool_calls", []):
                 # It was for putting the pieces together; a message to send back has none.
                 call.pop("index", None)
         return self._root | {"object": "chat.completion", "choices": choices}
@@ -93,9 +98,7 @@ class Completion:
 def _merge(whole: dict[str, Any], delta: Mapping[str, Any]) -> None:
     for name, value in delta.items():
         known = whole.get(name)
-        if name == "tool_calls" and isinstance(value, list):
-            whole[name] = _merged_calls(known if isinstance(known, list) else [], value)
-        elif isinstance(value, Mapping) and isinstance(known, dict):
+        if isinstance(value, Mapping) and isinstance(known, dict):
             _merge(known, value)
         elif isinstance(value, str) and isinstance(known, str) and name not in _WHOLE:
             whole[name] = known + value
@@ -103,16 +106,19 @@ def _merge(whole: dict[str, Any], delta: Mapping[str, Any]) -> None:
             whole[name] = dict(value) if isinstance(value, Mapping) else value
 
 
-def _merged_calls(calls: list[dict[str, Any]], deltas: list[Any]) -> list[dict[str, Any]]:
-    for delta in deltas:
-        if not isinstance(delta, Mapping):
-            continue
-        number = delta.get("index")
-        if number is None:
-            # Some models send each call whole, and number none.
-            number = len(calls) if delta.get("id") or not calls else calls[-1]["index"]
-        call = next((call for call in calls if call["index"] == number), None)
-        if call is None:
-            calls.append(call := {"index": number})
-        _merge(call, {name: value for name, value in delta.items() if name != "index"})
-    return calls
+def _add_call(calls: list[dict[str, Any]], delta: Mapping[str, Any]) -> None:
+    number = delta.get("index")
+    if number is None:
+        # Some models send each call whole, and number none.
+        number = len(calls) if delta.get("id") or not calls else calls[-1]["index"]
+    call = next((call for call in reversed(calls) if call["index"] == number), None)
+    if call is None or _is_another(call, delta):
+        calls.append(call := {"index": number})
+    _merge(call, {name: value for name, value in delta.items() if name != "index"})
+
+
+def _is_another(call: Mapping[str, Any], delta: Mapping[str, Any]) -> bool:
+    """Tell whether a call begins under the number of one that is known: some models give all the same."""
+    function = delta.get("function")
+    is_named = isinstance(function, Mapping) and bool(function.get("name"))
+    return is_named and bool(delta.get("id") and call.get("id") and delta["id"] != call["id"])

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 
+from airflow_provider_kie.operators.chat import KieChatOperator
 from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
 from airflow_provider_kie.operators.jobs import KieGenerateOperator
@@ -20,6 +21,7 @@ KINDS: dict[str, Any] = {
     "upload": KieUploadOperator,
     "download": KieDownloadOperator,
     "generate": KieGenerateOperator,
+    "chat": KieChatOperator,
     "branch": KieCreditsBranchOperator,
     "sensor": KieCreditsSensor,
     "job_sensor": KieJobSensor,

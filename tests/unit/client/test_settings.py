@@ -225,3 +225,54 @@ def test_what_is_no_host_of_uploaded_files_is_refused_without_showing_it(host: s
 def test_the_configured_upload_host_serves_uploaded_files(file_url: str, uploaded: bool) -> None:
     settings = KieSettings(api_key="a-key", upload_base_url="http://127.0.0.1:8766")
     assert settings.is_uploaded_file(file_url) is uploaded
+
+
+@pytest.mark.parametrize(
+    ("base_url", "chat_path", "path"),
+    [
+        ("https://api.kie.ai", None, "/a-model/v1/chat/completions"),
+        ("https://proxy.example/kie", None, "/a-model/v1/chat/completions"),
+        ("https://kieai.erweima.ai", None, "/api/v1/chat/completions"),
+        ("HTTPS://KIEAI.Erweima.AI:443/", None, "/api/v1/chat/completions"),
+        ("https://kieai.erweima.ai.example", None, "/a-model/v1/chat/completions"),
+        ("https://kieai.erweima.ai", "/{model}/v1/chat/completions", "/a-model/v1/chat/completions"),
+        ("https://api.kie.ai", "/api/v1/chat/completions", "/api/v1/chat/completions"),
+        ("https://api.kie.ai", "/v2/{model}/chat", "/v2/a-model/chat"),
+        ("https://api.kie.ai", "/x-{model}/chat", "/x-a-model/chat"),
+    ],
+)
+def test_chat_has_its_path_by_host_unless_it_is_named(
+    base_url: str, chat_path: str | None, path: str
+) -> None:
+    settings = KieSettings(api_key="a-key", base_url=base_url, chat_path=chat_path)
+    assert settings.path_of_chat("a-model") == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "",
+            "/",
+            "chat",
+            "//",
+            "/a//b",
+            "/a/",
+            " /a",
+            "/a\n",
+            "/a b",
+            "/a?s3cret",
+            "/a#s3cret",
+            "/a%2fs3cret",
+            "/../s3cret",
+            "/a/./s3cret",
+            "/s3cret/..",
+        ),
+        *("https://s3cret.example/a", "//s3cret.example/a", "/{name}/s3cret", "/{model", "/{}"),
+        *("/a\\s3cret", "/a%2fs3cret"),
+    ],
+)
+def test_what_is_no_path_of_chat_is_refused_without_showing_it(path: str) -> None:
+    with pytest.raises(KieConfigError, match=r"^chat_path: ") as caught:
+        KieSettings(api_key="a-key", chat_path=path)
+    assert "s3cret" not in str(caught.value)

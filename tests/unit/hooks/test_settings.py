@@ -37,10 +37,12 @@ def test_json_sets_everything(connect: Connect) -> None:
         "max_retries": 0,
         "upload_retention_hours": 72,
         "uploaded_files_host": "files.example:8443",
+        "chat_path": "/{model}/chat",
     }
     connect(host="https://api.example/prefix", extra=extra)
     expected = KieSettings(
-        "a-key", "https://api.example/prefix", "https://up.example", 7.5, 0, 72, "files.example:8443"
+        *("a-key", "https://api.example/prefix", "https://up.example", 7.5, 0, 72),
+        *("files.example:8443", "/{model}/chat"),
     )
     assert settings() == expected
 
@@ -65,17 +67,20 @@ def test_a_uri_sets_the_host(uri: str, base_url: str, monkeypatch: pytest.Monkey
 def test_a_uri_sets_the_extras_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
     query = (
         "upload_base_url=https%3A%2F%2Fup.example&timeout=7.5&max_retries=2&upload_retention_hours=72"
-        "&uploaded_files_host=files.example%3A8443"
+        "&uploaded_files_host=files.example%3A8443&chat_path=%2F%7Bmodel%7D%2Fchat"
     )
     monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", f"kie://:a-key@/?{query}")
     expected = KieSettings(
-        "a-key", "https://api.kie.ai", "https://up.example", 7.5, 2, 72, "files.example:8443"
+        *("a-key", "https://api.kie.ai", "https://up.example", 7.5, 2, 72),
+        *("files.example:8443", "/{model}/chat"),
     )
     assert settings() == expected
 
 
 def test_fields_left_empty_in_the_form_mean_the_defaults(connect: Connect) -> None:
-    connect(host="", extra={"upload_base_url": "", "timeout": None, "uploaded_files_host": ""})
+    connect(
+        host="", extra={"upload_base_url": "", "timeout": None, "uploaded_files_host": "", "chat_path": ""}
+    )
     assert settings() == KieSettings("a-key")
 
 
@@ -101,6 +106,9 @@ def test_white_space_around_a_pasted_key_is_ignored(connect: Connect) -> None:
         ({"extra": {"upload_base_url": 5}}, "extra 'upload_base_url'"),
         ({"extra": {"uploaded_files_host": "https://files.example"}}, "extra 'uploaded_files_host'"),
         ({"extra": {"uploaded_files_host": ["files.example"]}}, "extra 'uploaded_files_host'"),
+        ({"extra": {"chat_path": "https://api.kie.ai/secret"}}, "extra 'chat_path'"),
+        ({"extra": {"chat_path": "/{name}/secret"}}, "extra 'chat_path'"),
+        ({"extra": {"chat_path": ["/chat"]}}, "extra 'chat_path'"),
         ({"extra": {"timeout": "soon"}}, "extra 'timeout'"),
         ({"extra": {"timeout": 0}}, "extra 'timeout'"),
         ({"extra": {"timeout": True}}, "extra 'timeout'"),
@@ -129,6 +137,7 @@ def test_an_unusable_field_is_named_with_its_connection(
         ("Timeout", "did you mean 'timeout'?"),
         ("retries", "did you mean 'max_retries'?"),
         ("upload_url", "did you mean 'upload_base_url'?"),
+        ("chat-path", "did you mean 'chat_path'?"),
         (
             "x",
             "known are chat_path, max_retries, timeout, upload_base_url, upload_retention_hours, "
