@@ -33,17 +33,21 @@ def _connected(_prepared: None, kie: KieSimulator, monkeypatch: pytest.MonkeyPat
     lead_to(kie, monkeypatch)
 
 
+# Longer than any answer takes that comes at all.
+SECONDS = 2.0
+
+
 def plain() -> str:
-    return KieHook().chat("Tell me more.", model="m", timeout=0.5).text
+    return KieHook().chat("Tell me more.", model="m", timeout=SECONDS).text
 
 
 def streamed() -> str:
-    with KieHook().stream_chat("Tell me more.", model="m", timeout=0.5) as stream:
+    with KieHook().stream_chat("Tell me more.", model="m", timeout=SECONDS) as stream:
         return "".join(stream)
 
 
 def operator() -> str:
-    asking = KieChatOperator(task_id="t", prompt="Tell me more.", model="m", timeout=0.5)
+    asking = KieChatOperator(task_id="t", prompt="Tell me more.", model="m", timeout=SECONDS)
     text: str = asking.execute({})["text"]
     return text
 
@@ -101,7 +105,7 @@ CASES = {
     "no answer, and not accepted": Case({"drop_after": -1}, billed=0),
     "cut at once": Case({"drop_after": 0}),
     "cut": Case({"drop_after": 150}),
-    "too late": Case({"delay": 2.5}),
+    "too late": Case({"delay": 3 * SECONDS}),
     "nothing": lost(body=""),
     "half": lost(body='{"choices": [{"message": {"con'),
     "empty": lost(body="{}"),

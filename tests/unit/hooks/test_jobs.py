@@ -57,7 +57,7 @@ POST, GET = "POST /api/v1/jobs/createTask", f"GET /api/v1/jobs/recordInfo?taskId
 def host(connect: Connect) -> Iterator[FakeHost]:
     """A host that the connection ``kie_default`` leads to."""
     with FakeHost() as host:
-        connect(host=host.url, extra={"timeout": 0.3, "max_retries": 2})
+        connect(host=host.url, extra={"timeout": 5, "max_retries": 2})
         yield host
 
 

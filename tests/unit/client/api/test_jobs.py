@@ -74,7 +74,7 @@ def test_what_is_accepted_is_sent_once_and_gives_the_id(send: Send, name: str) -
 def test_what_is_refused_is_sent_once_and_stays_a_refusal(send: Send, name: str) -> None:
     answer, kind = REFUSED[name]
     with FakeHost([answer, GOOD]) as host:
-        error = come_to(send, host.url)
+        error = come_to(send, host.url, timeout=SILENCE)
         assert posts(host) == [LINE]
     assert type(error) is kind
     assert not error.transient
@@ -84,7 +84,7 @@ def test_what_is_refused_is_sent_once_and_stays_a_refusal(send: Send, name: str)
 def test_what_is_refused_for_now_is_sent_again_and_stays_a_refusal(send: Send, name: str) -> None:
     answer, kind = FOR_NOW[name]
     with FakeHost([answer] * (RETRIES + 1) + [GOOD]) as host:
-        error = come_to(send, host.url)
+        error = come_to(send, host.url, timeout=SILENCE)
         assert posts(host) == [LINE] * (RETRIES + 1)
     assert type(error) is kind
     assert error.transient
@@ -121,7 +121,7 @@ def test_a_doubt_after_a_refusal_for_now_ends_it(send: Send, name: str) -> None:
 
 def test_no_retries_means_one_post(send: Send) -> None:
     with FakeHost([said(429), GOOD]) as host:
-        assert type(come_to(send, host.url, max_retries=0)) is KieRateLimitError
+        assert type(come_to(send, host.url, max_retries=0, timeout=SILENCE)) is KieRateLimitError
         assert posts(host) == [LINE]
 
 
