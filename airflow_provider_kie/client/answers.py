@@ -43,7 +43,7 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
         if not call.repeatable and answer.get("data"):
             # What was refused has no data; this may have been done, and then must not be asked for again.
             raise KieResponseError(f"{call.name}: {quote(message)} (code {code}), and yet data", code=code)
-        said_by_kie = _code(answer) is not None
+        said_by_kie = code is not None and _code(answer) == code
         raise _error(call, status if code is None else code, message, headers, said_by_kie=said_by_kie)
     if status >= 300:
         # Whatever was asked for may have been done, and then must not be asked for again.
@@ -63,6 +63,18 @@ def read_answer(call: Call[T], status: int, headers: Mapping[str, str], body: by
         return call.parse(answer if data is None else data)
     except KieResponseError as error:
         raise KieResponseError(f"{call.name}: {error}", code=200) from None
+
+
+def is_refusal(call: Call[Any], status: int, answer: Mapping[str, Any]) -> bool:
+    """
+    Tell whether an answer, or an event of a stream, is an error; :func:`read_answer` then says which.
+
+    :param call: The call that was sent.
+    :param status: HTTP status.
+    :param answer: The JSON object.
+    :return: True if it is.
+    """
+    return _verdict(call, status, answer)[0] != 200
 
 
 def is_packed(call: Call[Any], headers: Mapping[str, str]) -> bool:
@@ -164,7 +176,7 @@ def _load(call: Call[Any], status: int, headers: Mapping[str, str], body: bytes)
 def _verdict(call: Call[Any], status: int, answer: Mapping[str, Any]) -> tuple[int | None, str]:
     """Read code and message, or what stands in their place where an answer has no envelope."""
     code = _code(answer)
-    if code is None and call.bare:
+    if call.bare and code in (None, 200):
         # The error of a model's own vendor, in the form that OpenAI's clients know.
         if error := answer.get("error"):
             said = error if isinstance(error, Mapping) else {"message": error}

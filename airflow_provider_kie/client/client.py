@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 from airflow_provider_kie.client.answers import read_answer
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import KieCancelledError, KieError
-from airflow_provider_kie.client.http.responses import FileResponse, OpenAnswer
+from airflow_provider_kie.client.http.responses import FileResponse, OpenResponse
 from airflow_provider_kie.client.http.session import Answer, AsyncHttpSession, HttpSession
 from airflow_provider_kie.client.retries import Cooldown, RetryCount, retry_policy
 from airflow_provider_kie.client.settings import KieSettings
@@ -95,7 +95,7 @@ class KieClient:
             return _read(self.settings, call, self._session.fetch(call))
 
     @contextmanager
-    def open_answer(self, call: Call[Any]) -> Iterator[OpenAnswer]:
+    def open_answer(self, call: Call[Any]) -> Iterator[OpenResponse]:
         """
         Send a call once, for callers that read its answer as it comes.
 

@@ -223,7 +223,7 @@ class KieSignatureError(KieError):
 
 
 class KieCancelledError(KieError):
-    """The transfer was stopped on our side, because its task was."""
+    """What was running was stopped on our side, because its task was."""
 
 
 class KieBatchError(KieError):

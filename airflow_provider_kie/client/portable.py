@@ -12,7 +12,7 @@ DEPTH = 100
 
 def portable(value: Any, depth: int = DEPTH) -> Any:
     """
-    Keep what XCom can carry: no number beyond 64 bits or any bounds, no half of a character, no abyss.
+    Keep what XCom can carry: no number beyond 64 bits or any bounds, no half of a character.
 
     :param value: What came out of JSON.
     :param depth: How deep it may be nested; what lies deeper becomes None.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
@@ -11,14 +12,17 @@ from typing import Self
 
 from tenacity import Retrying
 
-from airflow_provider_kie.client.api.chat import ChatAnswer, judge_lost_answer, parse_chat
+from airflow_provider_kie.client.answers import is_refusal
+from airflow_provider_kie.client.api.chat import MAY_BE_BILLED, ChatAnswer, parse_chat, say_if_billed
 from airflow_provider_kie.client.api.chunks import Completion, events
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieConnectionError, KieError, KieResponseError
-from airflow_provider_kie.client.http.responses import OpenAnswer
+from airflow_provider_kie.client.http.responses import OpenResponse
 from airflow_provider_kie.client.http.session import Answer
 from airflow_provider_kie.client.portable import whole_characters
+
+log = logging.getLogger(__name__)
 
 _LAST = b"[DONE]"
 # What may stand before the first event: blanks, and the byte order mark.
@@ -90,32 +94,32 @@ class ChatStream(Iterator[str]):
     def _begin(self) -> Iterator[str]:
         """Send the call, and read up to where it shows whether a stream comes, or an answer as a whole."""
         with ExitStack() as stack:
-            answer = stack.enter_context(self._client.open_answer(self._call))
-            pieces = answer.pieces()
+            response = stack.enter_context(self._client.open_answer(self._call))
+            pieces = response.pieces()
             head = next(filter(None, (piece.lstrip(_BLANK) for piece in pieces)), b"")
-            if answer.status >= 300 or head[:1] in (b"", b"{", b"<"):
+            if response.status >= 300 or head[:1] in (b"", b"{", b"<"):
                 # kie.ai's refusals come so, and the answers of models that cannot stream.
-                return self._whole(self._judge(answer, head + b"".join(pieces)))
+                return self._whole(self._judge(response, head + b"".join(pieces)))
             self._open.enter_context(stack.pop_all())
-        return self._as_it_comes(answer, head, pieces)
+        return self._as_it_comes(response, head, pieces)
 
     def _whole(self, answer: ChatAnswer) -> Iterator[str]:
         yield from filter(None, [answer.text])
         self._end(answer)
 
-    def _as_it_comes(self, answer: OpenAnswer, head: bytes, pieces: Iterable[bytes]) -> Iterator[str]:
+    def _as_it_comes(self, response: OpenResponse, head: bytes, pieces: Iterable[bytes]) -> Iterator[str]:
         half = ""
         for event in events(chain([head], pieces)):
             if event == _LAST:
                 break
-            text = half + self._add(answer, event)
+            text = half + self._add(response, event)
             # A character beyond 16 bits can come in two events, half in each.
             half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
             if text := whole_characters(text.removesuffix(half)):
                 yield text
         if not self._completion.has_begun:
             # It is no stream; most of what can stand there instead is told by its first words.
-            self._judge(answer, head)
+            self._judge(response, head)
             raise KieResponseError(f"{self._call.name}: the stream ended without an answer in it")
         if not self._completion.is_finished:
             raise KieConnectionError(f"{self._call.name}: the stream ended before the answer did")
@@ -126,19 +130,19 @@ class ChatStream(Iterator[str]):
         self._answer = answer
         self._on_end(answer)
 
-    def _add(self, answer: OpenAnswer, event: bytes) -> str:
+    def _add(self, response: OpenResponse, event: bytes) -> str:
         try:
             chunk = json.loads(event)
-            if isinstance(chunk, dict) and not chunk.get("error") and chunk.get("code") in (None, 200, "200"):
+            if isinstance(chunk, dict) and not is_refusal(self._call, response.status, chunk):
                 return self._completion.add(chunk)
         except (ValueError, RecursionError, KieResponseError):
             pass
         # An error in the middle, in the form in which it would have come at the beginning.
-        self._judge(answer, event)
+        self._judge(response, event)
         raise KieResponseError(f"{self._call.name}: the stream has an event in it that nobody can read")
 
-    def _judge(self, answer: OpenAnswer, body: bytes) -> ChatAnswer:
-        return self._client.judge(self._call, Answer(answer.status, answer.headers, body))
+    def _judge(self, response: OpenResponse, body: bytes) -> ChatAnswer:
+        return self._client.judge(self._call, Answer(response.status, response.headers, body))
 
     @contextmanager
     def _closed_by_errors(self) -> Iterator[None]:
@@ -147,5 +151,8 @@ class ChatStream(Iterator[str]):
         except BaseException as error:
             self.close()
             if isinstance(error, KieError):
-                judge_lost_answer(error, begun=self._completion.has_begun)
+                say_if_billed(error, begun=self._completion.has_begun)
+            else:
+                # Airflow's execution_timeout, for example, which knows nothing of bills.
+                log.warning("%s: %s", self._call.name, MAY_BE_BILLED)
             raise

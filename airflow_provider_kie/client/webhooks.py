@@ -37,7 +37,7 @@ def verify_callback(
     :raises KieSignatureError: It is not from kie.ai, or too old, or the key is unusable; the message says
         why, without the key, the signature or the body.
     :raises TypeError: ``headers``, ``body`` or ``key`` is of another type.
-    :raises ValueError: ``tolerance`` is no number of seconds above 0.
+    :raises ValueError: ``tolerance`` is no number of seconds above 0, or ``key`` is no text that UTF-8 has.
 
     kie.ai page: https://docs.kie.ai/common-api/webhook-verification
     """

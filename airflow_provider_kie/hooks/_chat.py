@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from airflow_provider_kie.client.api.chat import (
+    MAY_BE_BILLED,
     TIMEOUT_SECONDS,
     ChatAnswer,
     complete_chat,
-    judge_lost_answer,
+    placed,
+    say_if_billed,
 )
 from airflow_provider_kie.client.arguments import positive_seconds
 from airflow_provider_kie.client.errors import KieError
@@ -42,7 +43,7 @@ class KieChatHook(KieBaseHook):
         It is sent again only if kie.ai refused it for now (rate limit, maintenance) or it never got there: an
         answer that is lost may have been billed.
 
-        :param messages: A text, or a list of messages as OpenAI words them.
+        :param messages: A text, or a list of messages in OpenAI's format.
         :param model: Model, such as ``gemini-2.5-flash``.
         :param timeout: Seconds for the whole answer, or a ``timedelta``; ten minutes by default.
         :param options: More fields of the request, passed on as they are: ``temperature``, ``top_p``,
@@ -68,11 +69,11 @@ class KieChatHook(KieBaseHook):
         """
         Ask a model, for callers that may be ended meanwhile; otherwise as :meth:`chat`.
 
-        :param messages: As there.
-        :param model: As there.
-        :param timeout: As there.
-        :param options: As a dict.
-        :param on_wait: Called at least ten times a second; ends the waiting by raising.
+        :param messages: A text, or a list of messages in OpenAI's format.
+        :param model: Model.
+        :param timeout: Seconds for the whole answer, as a number or text, or a ``timedelta``.
+        :param options: More fields of the request, as a dict; None for none.
+        :param on_wait: Called before it is sent, and then at least ten times a second; ends it by raising.
         :return: The answer.
         :raises ValueError: An argument is unusable; nothing was sent.
         :raises KieError: As :meth:`chat`.
@@ -80,18 +81,17 @@ class KieChatHook(KieBaseHook):
         patience = positive_seconds("timeout", timeout)
         call = complete_chat(messages, model=model, options=options, timeout=patience)
         with self.get_conn() as client:
-            call = replace(call, path=client.settings.path_of_chat(model))
             # Whoever is ended meanwhile need not pay.
             on_wait()
             begin = time.monotonic()
             try:
-                answer = send_in_thread(client, call, on_wait).result()
+                answer = send_in_thread(client, placed(call, client.settings), on_wait).result()
             except KieError as error:
-                judge_lost_answer(error)
+                say_if_billed(error)
                 raise
             except BaseException:
                 # Airflow's execution_timeout, for example, which knows nothing of bills.
-                log.warning("The answer of %s may have been billed; asking again may cost again", model)
+                log.warning("%s: %s", call.name, MAY_BE_BILLED)
                 raise
         self._report(model, begin, answer)
         return answer
@@ -107,14 +107,7 @@ class KieChatHook(KieBaseHook):
         """
         Ask a model and read its answer as it comes; costs credits. Otherwise as :meth:`chat`.
 
-        .. code-block:: python
-
-            with KieHook().stream_chat("Tell me a story", model="gemini-2.5-flash") as stream:
-                for text in stream:
-                    print(text, end="")
-                print(stream.answer.credits)
-
-        :param messages: A text, or a list of messages as OpenAI words them.
+        :param messages: A text, or a list of messages in OpenAI's format.
         :param model: Model.
         :param timeout: Seconds for the whole answer, or a ``timedelta``; ten minutes by default.
         :param options: More fields of the request, passed on as they are. The usage is asked for with
@@ -129,10 +122,9 @@ class KieChatHook(KieBaseHook):
         """
         patience = positive_seconds("timeout", timeout)
         call = complete_chat(messages, model=model, options=options, stream=True, timeout=patience)
-        on_end = partial(self._report, model, time.monotonic())
         client = self.get_conn()
-        path = client.settings.path_of_chat(model)
-        return ChatStream(client, replace(call, path=path), on_end=on_end)
+        on_end = partial(self._report, model, time.monotonic())
+        return ChatStream(client, placed(call, client.settings), on_end=on_end)
 
     def _report(self, model: str, begin: float, answer: ChatAnswer) -> None:
         cost = "price unknown" if answer.credits is None else f"{answer.credits:.15g} credits"

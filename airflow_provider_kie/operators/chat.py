@@ -24,9 +24,9 @@ class KieChatOperator(BaseOperator):
     An answer that is lost on the way may have been billed, so nothing is sent again within a try unless
     kie.ai refused it for now, or it never got there. Airflow's own ``retries`` do ask, and may pay, again.
 
-    :param messages: What the model is told: a text, or a list of messages as OpenAI words them. (templated)
+    :param messages: What the model is told: a text, or a list of messages in OpenAI's format. (templated)
     :param prompt: In place of ``messages``: what the user says. (templated)
-    :param system: With ``prompt``: what the model is to be. (templated)
+    :param system: With ``prompt``: the system message. (templated)
     :param model: Model, such as ``gemini-2.5-flash``. (templated)
     :param options: More fields of the request, passed on as they are: ``temperature``, ``top_p``,
         ``max_tokens``, ``tools``, ``response_format``, ... No value changes its type. (templated)

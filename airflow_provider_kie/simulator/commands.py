@@ -47,7 +47,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     fail.add_argument("--html", action="store_true", help="answer with a gateway's page")
     fail.add_argument("--body", help="answer with exactly this body")
     fail.add_argument("--delay", type=float, metavar="SECONDS", help="wait before the answer")
-    fail.add_argument("--chunk-delay", type=float, metavar="SECONDS", help="wait between pieces of 16 KiB")
+    fail.add_argument(
+        "--chunk-delay", type=float, metavar="SECONDS", help="wait between pieces of 16 KiB, or events"
+    )
     fail.add_argument(
         "--drop-after", type=int, metavar="BYTES", help="cut the answer's body off; -1: no answer"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,8 @@ from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
 
 from .test_forks import PATIENCE, Child
+
+Ask = Callable[[str], str]
 
 # From Python 3.12 on a fork beside threads brings a warning; here it is what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -30,8 +33,7 @@ def stream(text: str) -> str:
 
 
 @pytest.mark.parametrize("ask", [chat, stream])
-def test_a_child_chats_after_its_parent_has(ask: object, kie: KieSimulator) -> None:
-    assert callable(ask)
+def test_a_child_chats_after_its_parent_has(ask: Ask, kie: KieSimulator) -> None:
     assert ask("the parent") == "the parent"
     assert Child(lambda: ask("the child")).outcome() == "the child"
     assert Child(lambda: Child(lambda: ask("a grandchild")).outcome()).outcome() == "a grandchild"
@@ -40,8 +42,7 @@ def test_a_child_chats_after_its_parent_has(ask: object, kie: KieSimulator) -> N
 
 
 @pytest.mark.parametrize("ask", [chat, stream])
-def test_a_pool_of_multiprocessing_chats(ask: object, kie: KieSimulator) -> None:
-    assert callable(ask)
+def test_a_pool_of_multiprocessing_chats(ask: Ask, kie: KieSimulator) -> None:
     assert ask("the parent") == "the parent"
     texts = [f"child {number}" for number in range(6)]
     with multiprocessing.get_context("fork").Pool(2) as pool:

@@ -40,7 +40,7 @@ def slow() -> Iterator[SlowHost]:
 
 @pytest.fixture
 def chat(put: Put, slow: SlowHost) -> Task:
-    """Give a task whose chat takes 20 seconds."""
+    """Give a task whose chat is never answered."""
     task = put("chat", retries=2, prompt="Tell me more.", model="m", timeout=60)
     task.airflow.connections["kie_default"]["host"] = slow.url
     return task

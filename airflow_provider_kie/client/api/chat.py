@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_kie.client.arguments import check_model, check_text, json_list, json_object
@@ -18,12 +18,14 @@ from airflow_provider_kie.client.errors import (
 )
 from airflow_provider_kie.client.portable import finite_number, portable
 from airflow_provider_kie.client.retries import was_refused
-from airflow_provider_kie.client.settings import CHAT_PATH
+from airflow_provider_kie.client.settings import CHAT_PATH, KieSettings
 
 # Models that reason are silent for minutes.
 TIMEOUT_SECONDS = 600.0
-# Long texts, with each character written as six.
+# Room for 2.7 million characters, each escaped as \uXXXX.
 ANSWER_LIMIT = 16 * 1024 * 1024
+# How the error of a chat ends whose answer is lost.
+MAY_BE_BILLED = "The answer may have been billed; asking again may cost again."
 _FENCE = "```"
 _OURS = ("messages", "model", "stream")
 
@@ -34,7 +36,7 @@ class ChatAnswer:
     A model's answer.
 
     :param text: Its text; empty where it calls tools instead.
-    :param message: The whole message as OpenAI words it, with ``tool_calls`` if there are any.
+    :param message: The whole message in OpenAI's format, with ``tool_calls`` if there are any.
     :param model: The model that answered, in its own words.
     :param finish_reason: Why it ended: ``stop``, ``length`` (cut at ``max_tokens``), ``tool_calls``, ...
     :param usage: Tokens, as the model counts them; None if it does not say.
@@ -66,13 +68,13 @@ def complete_chat(
     """
     Ask a model; costs credits, and is never repeated unless it was refused or never sent.
 
-    :param messages: A text, or a list of messages as OpenAI words them.
+    :param messages: A text, or a list of messages in OpenAI's format.
     :param model: Model.
-    :param options: More fields of the request's body, such as ``temperature``.
-    :param stream: Whether the answer comes in pieces.
-    :param timeout: Seconds until the answer has to be complete.
-    :return: A call that returns the answer; where the model chats elsewhere
-        (:meth:`~airflow_provider_kie.client.settings.KieSettings.path_of_chat`), with another ``path``.
+    :param options: More fields of the request's body, such as ``temperature``; none by default.
+    :param stream: Whether the answer comes in pieces, for
+        :class:`~airflow_provider_kie.client.streams.ChatStream`.
+    :param timeout: Seconds until the answer has to be complete; ten minutes by default.
+    :return: A call that returns the answer; :func:`placed` sends it where a connection says that models chat.
     :raises ValueError: An argument is unusable.
 
     kie.ai page: https://docs.kie.ai/market/gemini/gemini-2-5-flash
@@ -93,7 +95,7 @@ def complete_chat(
         "POST",
         CHAT_PATH.replace("{model}", name),
         parse_chat,
-        # Where it is missing, some models stream.
+        # ``stream`` is always sent: without it, some models stream.
         json={"model": name, "messages": check_messages(messages), "stream": stream} | more,
         explain=_explain,
         repeatable=False,
@@ -101,6 +103,17 @@ def complete_chat(
         seconds=timeout,
         limit=ANSWER_LIMIT,
     )
+
+
+def placed(call: Call[ChatAnswer], settings: KieSettings) -> Call[ChatAnswer]:
+    """
+    Send a chat where the settings say that models chat.
+
+    :param call: From :func:`complete_chat`.
+    :param settings: Those of the client that will send it.
+    :return: The call with its path.
+    """
+    return replace(call, path=settings.path_of_chat((call.json or {})["model"]))
 
 
 def check_messages(messages: Any) -> list[dict[str, Any]]:
@@ -179,18 +192,16 @@ def _explain(error: KieError) -> KieError:
     return KieUnavailableError(said, code=error.code, retry_after=error.retry_after)
 
 
-def judge_lost_answer(error: KieError, *, begun: bool = False) -> KieError:
+def say_if_billed(error: KieError, *, begun: bool = False) -> None:
     """
-    Complete the error of a chat that failed: may the answer have been billed?
+    Have the error of a chat that failed say that the answer may have been billed, unless it was not.
 
-    :param error: What came of it, after all repetitions.
+    :param error: What came of it, after all repetitions; its message changes.
     :param begun: Whether a part of the answer has come: whatever is said then is no refusal.
-    :return: The same error, which says so unless it was refused or never sent.
     """
-    if was_refused(error) and not begun:
-        return error
-    said = str(error.args[0]).rstrip(".")
-    return error.saying(f"{said}. The answer may have been billed; asking again may cost again.")
+    if begun or not was_refused(error):
+        said = str(error.args[0]).rstrip(".")
+        error.saying(f"{said}. {MAY_BE_BILLED}")
 
 
 def parse_json(answer: ChatAnswer) -> Any:
@@ -201,17 +212,24 @@ def parse_json(answer: ChatAnswer) -> Any:
     :return: What the JSON says.
     :raises KieResponseError: It is none; the message quotes it, and says if the answer was cut.
     """
-    text = answer.text.strip()
-    if text.startswith(_FENCE) and text.endswith(_FENCE):
-        text = text.partition("\n")[2].removesuffix(_FENCE)
     try:
-        return portable(json.loads(text, parse_constant=_no_constant))
+        return portable(json.loads(_without_fence(answer.text), parse_constant=_no_constant))
     except (ValueError, RecursionError) as error:
         cut = ", because it was cut at max_tokens" if answer.finish_reason == "length" else ""
         said = quote(answer.text) or "nothing"
         raise KieResponseError(
             f"the answer is no JSON{cut} ({quote(str(error))}): {said}", transient=True
         ) from None
+
+
+def _without_fence(text: str) -> str:
+    text = text.strip()
+    if not (text.startswith(_FENCE) and text.endswith(_FENCE) and len(text) >= 2 * len(_FENCE)):
+        return text
+    inner = text[len(_FENCE) : -len(_FENCE)]
+    # What stands on the fence's own line is the language.
+    language, line_end, rest = inner.partition("\n")
+    return rest if line_end and (not language.strip() or language.strip().isalnum()) else inner
 
 
 def _no_constant(name: str) -> Any:

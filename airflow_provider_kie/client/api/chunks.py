@@ -6,14 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_kie.client.api.chat import text_of
+from airflow_provider_kie.client.errors import KieResponseError
+from airflow_provider_kie.client.portable import DEPTH
 
 # What is whole wherever it stands; any other text comes in pieces.
 _WHOLE = frozenset({"role", "id", "type", "name"})
 
 
+class _Text(list[str]):
+    """The pieces of a text; joining them as they come would take ever longer."""
+
+
 def events(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
-    Split a stream into its events.
+    Split a stream into its events, one a line of ``data``, as OpenAI writes them.
 
     :param pieces: Bytes of the stream, cut anywhere.
     :return: What each event says. An error may stand there without the ``data:`` before it.
@@ -61,7 +67,7 @@ class Completion:
 
         :param chunk: OpenAI's ``chat.completion.chunk``.
         :return: The text that it adds to the first choice.
-        :raises KieResponseError: The text is none.
+        :raises KieResponseError: The text is none, or a whole message stands in its place.
         """
         self._root |= {name: value for name, value in chunk.items() if value is not None}
         choices = chunk.get("choices")
@@ -75,6 +81,8 @@ class Completion:
         choice["finish_reason"] = part.get("finish_reason") or choice["finish_reason"]
         delta = part.get("delta")
         if not isinstance(delta, Mapping):
+            if part.get("message"):
+                raise KieResponseError("a whole message stands where a piece of one is due")
             return ""
         text, calls = text_of(delta.get("content")), delta.get("tool_calls")
         rest = {name: value for name, value in delta.items() if name != "tool_calls"}
@@ -87,7 +95,7 @@ class Completion:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the completion in the form in which others come at once."""
-        choices = list(self._choices.values())
+        choices = _joined(list(self._choices.values()))
         for choice in choices:
             for call in choice["message"].get("tool_calls", []):
                 # It was for putting the pieces together; a message to send back has none.
@@ -98,12 +106,24 @@ class Completion:
 def _merge(whole: dict[str, Any], delta: Mapping[str, Any]) -> None:
     for name, value in delta.items():
         known = whole.get(name)
-        if isinstance(value, Mapping) and isinstance(known, dict):
-            _merge(known, value)
-        elif isinstance(value, str) and isinstance(known, str) and name not in _WHOLE:
-            whole[name] = known + value
+        if isinstance(value, Mapping) and isinstance(known, dict | None):
+            whole[name] = known or {}
+            _merge(whole[name], value)
+        elif isinstance(value, str) and isinstance(known, _Text | None) and name not in _WHOLE:
+            whole[name] = known or _Text()
+            whole[name].append(value)
         elif value or known is None:
-            whole[name] = dict(value) if isinstance(value, Mapping) else value
+            whole[name] = value
+
+
+def _joined(value: Any, depth: int = DEPTH) -> Any:
+    if isinstance(value, _Text):
+        return "".join(value)
+    if isinstance(value, dict | list) and not depth:
+        return None
+    if isinstance(value, dict):
+        return {name: _joined(one, depth - 1) for name, one in value.items()}
+    return [_joined(one, depth - 1) for one in value] if isinstance(value, list) else value
 
 
 def _add_call(calls: list[dict[str, Any]], delta: Mapping[str, Any]) -> None:

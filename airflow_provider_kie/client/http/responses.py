@@ -26,7 +26,7 @@ _PIECE_SECONDS = 1.0
 Piece = bytes | memoryview
 
 
-class OpenAnswer:
+class OpenResponse:
     """
     An open answer to a call, read as it comes; its body can be read once.
 
@@ -49,9 +49,11 @@ class OpenAnswer:
         :return: Pieces, as they come.
         :raises KieConnectionError: The connection broke, or the answer is not complete in time.
         :raises KieResponseError: The body is larger than the call allows, or packed in an unknown way.
+        :raises KieTransferError: A packed body ends too early or is corrupt.
         """
-        is_packed(self._call, self.headers)
-        unread, size = self._response.iter_bytes(), 0
+        packed = is_packed(self._call, self.headers)
+        unread = _unpacked(self._response, self._call.name) if packed else self._response.iter_bytes()
+        size = 0
         # Whoever reads goes on with other things between two pieces, so each has the deadline anew.
         while True:
             with connection_errors(self._call.name), within(self._deadline, self._call.name):

@@ -24,7 +24,7 @@ from airflow_provider_kie.client.http.requests import (
     direct_mounts,
     request_for,
 )
-from airflow_provider_kie.client.http.responses import FileResponse, OpenAnswer
+from airflow_provider_kie.client.http.responses import FileResponse, OpenResponse
 from airflow_provider_kie.client.settings import KieSettings
 
 MAX_REDIRECTS = 5
@@ -90,7 +90,7 @@ class HttpSession:
             return _answer(call, response, body)
 
     @contextmanager
-    def open_answer(self, call: Call[Any]) -> Iterator[OpenAnswer]:
+    def open_answer(self, call: Call[Any]) -> Iterator[OpenResponse]:
         """
         Send a call once, and read its answer as it comes.
 
@@ -103,7 +103,7 @@ class HttpSession:
             with connection_errors(call.name), within(deadline, call.name):
                 response = self._send(request)
         with closing(response):
-            yield OpenAnswer(call, response, deadline)
+            yield OpenResponse(call, response, deadline)
 
     @contextmanager
     def open_file(

@@ -269,7 +269,7 @@ def test_chat_has_its_path_by_host_unless_it_is_named(
             "/s3cret/..",
         ),
         *("https://s3cret.example/a", "//s3cret.example/a", "/{name}/s3cret", "/{model", "/{}"),
-        *("/a\\s3cret", "/a%2fs3cret"),
+        "/a\\s3cret",
     ],
 )
 def test_what_is_no_path_of_chat_is_refused_without_showing_it(path: str) -> None:

@@ -21,7 +21,7 @@ from airflow_provider_kie.client.errors import (
 )
 from airflow_provider_kie.client.streams import ChatStream
 from tests.fake_host import SILENCE, FakeHost, Part, drip, http, reset
-from tests.unit.client.streaming import COSTS, DONE, broken, event, framed, said, stream_at, told
+from tests.unit.client.streaming import COSTS, DONE, broken, chunk, event, framed, said, stream_at, told
 
 EVENTS = said("Hi", " there.")
 WHOLE = b"".join(EVENTS)
@@ -87,6 +87,17 @@ def test_a_packed_stream_is_unpacked_and_one_that_is_cut_is_an_error(host: FakeH
     host.script = [http(b"no gzip", Content_Encoding="gzip"), http(WHOLE, Content_Encoding="br")]
     assert BILLED in str(broken(lambda: stream_at(host.url))[1])
     assert "br" in str(broken(lambda: stream_at(host.url))[1])
+
+
+def test_a_packed_stream_that_is_too_large_is_refused_in_flat_memory(host: FakeHost) -> None:
+    packed = gzip.compress(chunk({"content": "Hi"}) + b" " * 200_000_000)
+    host.script = [http(packed, Content_Encoding="gzip")]
+    tracemalloc.start()
+    _, error = broken(lambda: stream_at(host.url))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert f"larger than {ANSWER_LIMIT} bytes" in str(error)
+    assert peak < 4 * ANSWER_LIMIT
 
 
 # Slow

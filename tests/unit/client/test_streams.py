@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from airflow_provider_kie.client.errors import KieResponseError
+from airflow_provider_kie.client.api.chunks import Completion
+from airflow_provider_kie.client.errors import KieResponseError, KieUnavailableError
 from tests.unit.client.streaming import (
     COSTS,
     DONE,
@@ -287,7 +289,7 @@ def test_an_abyss_in_a_chunk_is_cut_or_an_error() -> None:
 
 
 def test_a_whole_answer_amid_a_stream_is_nothing_that_anybody_can_read() -> None:
-    whole = event({"code": "ok", "choices": [{"message": {"role": "assistant", "content": "Hi."}}]})
+    whole = event({"choices": [{"message": {"role": "assistant", "content": "Hi."}}]})
     texts, error = fails(*said("a")[:2], whole, *said("a")[2:])
     assert (texts, "an event in it that nobody can read" in str(error)) == (["a"], True)
 
@@ -303,3 +305,30 @@ def test_a_stream_is_asked_for_once_and_with_its_usage() -> None:
     [request] = requests
     sent = json.loads(request.content)
     assert (sent["stream"], sent["stream_options"]) == (True, {"include_usage": True})
+
+
+def test_the_error_of_a_models_vendor_counts_beside_kie_ais_success() -> None:
+    body = event({"code": 200, "error": {"code": 503, "message": "overloaded"}})
+    _, error = fails(b"".join(said("Hi")[:2]) + body)
+    assert isinstance(error, KieUnavailableError)
+    assert (error.code, "overloaded" in str(error)) == (503, True)
+
+
+def test_a_long_answer_in_small_pieces_is_put_together_once() -> None:
+    completion = Completion()
+    for _ in range(100_000):
+        completion.add({"choices": [{"index": 0, "delta": {"content": "word ", "reasoning_content": "hm "}}]})
+    message = completion.to_dict()["choices"][0]["message"]
+    assert message == {"content": "word " * 100_000, "reasoning_content": "hm " * 100_000}
+
+
+def test_what_ends_the_reading_leaves_word_that_the_answer_may_be_billed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def ended() -> Iterator[bytes]:
+        yield b"".join(said("Hi")[:2])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(stream_of(ended()))
+    assert "may have been billed" in caplog.text

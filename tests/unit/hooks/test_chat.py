@@ -248,7 +248,7 @@ def test_what_knows_nothing_of_bills_and_ends_it_leaves_a_word_in_the_log(
 
     with pytest.raises(TimeoutError):
         hook.ask(SAID, model="a-model", timeout=30, options=None, on_wait=out_of_time)
-    assert "The answer of a-model may have been billed" in caplog.text
+    assert "chat with a-model: The answer may have been billed" in caplog.text
 
 
 def test_the_key_stays_out_of_errors_and_log(

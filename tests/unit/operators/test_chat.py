@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import threading
@@ -12,6 +13,7 @@ import pytest
 from airflow.sdk import DAG, task
 
 from airflow_provider_kie._compat import AirflowFailException
+from airflow_provider_kie.client.api.chat import TIMEOUT_SECONDS
 from airflow_provider_kie.client.errors import KieCancelledError, KieError, KieResponseError
 from airflow_provider_kie.operators import _rendering
 from airflow_provider_kie.operators.chat import KieChatOperator
@@ -84,9 +86,13 @@ def test_prompt_system_and_connection_are_templates_too(kie: KieSimulator) -> No
 
 
 def test_every_argument_but_airflows_own_is_a_template() -> None:
-    fields = {name for name in vars(operator(prompt="a")) if name in KieChatOperator.template_fields}
-    assert fields == set(KieChatOperator.template_fields)
-    assert KieChatOperator.template_fields_renderers.keys() <= fields
+    arguments = set(inspect.signature(KieChatOperator.__init__).parameters) - {"self", "kwargs"}
+    assert arguments == set(KieChatOperator.template_fields)
+    assert KieChatOperator.template_fields_renderers.keys() <= arguments
+
+
+def test_it_waits_as_long_as_the_hook_does() -> None:
+    assert operator(prompt="a").timeout == TIMEOUT_SECONDS
 
 
 def test_many_chats_are_one_mapped_task(kie: KieSimulator) -> None:

@@ -169,7 +169,7 @@ def test_only_suno_wants_a_callback_url(kie: KieSimulator, web: httpx.Client, ro
 def test_some_families_have_stages(
     kie: KieSimulator, web: httpx.Client, api: str, submit: str, record: str, key: str, words: list[str]
 ) -> None:
-    kie.add_model(api, seconds=0.6, word="end")
+    kie.add_model(api, seconds=1.8, word="end")
     job_id = submitted(kie, web, submit)
     seen: list[str] = []
     while not seen or seen[-1] != "end":

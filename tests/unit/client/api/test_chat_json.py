@@ -58,6 +58,7 @@ def test_json_is_read_into_what_xcom_can_carry(text: str, value: Any) -> None:
         "```JSON\r\n{}\r\n```\r\n",
         "\n\n  ```json  \n\n{}\n\n  ```  \n",
         "```json\n{}```",
+        "```{}```",
         "```json5\n{}\n```",
     ],
     ids=ascii,
