@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_kie.simulator import KieSimulator
 
 MODEL = "gemini-2.5-flash"
-_PAGE = (Path(__file__).parents[2] / "docs" / "openai.rst").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "openai.rst").read_text()
 _BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", re.MULTILINE)
 _ROW = re.compile(r"^   \* - (.+)\n     - (.+)\n     - (.+)\n", re.MULTILINE)
 
@@ -22,14 +22,14 @@ def here(text: str, kie: KieSimulator) -> str:
 
 def connection(name: str, kie: KieSimulator) -> str:
     """Give the value of a variable that the page exports."""
-    found = re.search(rf"export {name}='(.+?)'", _PAGE, re.DOTALL)
+    found = re.search(rf"export {name}='(.+?)'", PAGE, re.DOTALL)
     assert found, f"the page does not export {name}"
     return here(found[1], kie)
 
 
 def run(having: str, kie: KieSimulator) -> dict[str, Any]:
     """Run the block of code with a certain text in it, and give the names that it leaves behind."""
-    [code] = [block for block in _BLOCK.findall(_PAGE) if having in block]
+    [code] = [block for block in _BLOCK.findall(PAGE) if having in block]
     names: dict[str, Any] = {"__name__": "page"}
     exec(here(dedent(code), kie), names)
     return names
@@ -37,5 +37,5 @@ def run(having: str, kie: KieSimulator) -> dict[str, Any]:
 
 def faults() -> dict[str, tuple[str, str]]:
     """Give the table: what happens, what OpenAI's SDK makes of it, and what KieHook does."""
-    [_, *rows] = _ROW.findall(_PAGE)
+    [_, *rows] = _ROW.findall(PAGE)
     return {fault: (sdk, hook) for fault, sdk, hook in rows}

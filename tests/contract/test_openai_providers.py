@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 from unittest.mock import Mock
 
@@ -24,6 +25,9 @@ pydantic_ai = pytest.importorskip("airflow.providers.common.ai.hooks.pydantic_ai
 # pydantic-ai leaves its connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
+VERSIONS = {
+    name: version(f"apache-airflow-providers-{name.replace('.', '-')}") for name in ("common.ai", "openai")
+}
 ZURICH = {"name": "Zürich", "country": "Switzerland"}
 
 
@@ -185,3 +189,7 @@ def test_testing_the_connection_of_common_ai_does_not_ask_kie(kie: KieSimulator)
     succeeded, _ = pydantic_ai.PydanticAIHook("kie_gemini_ai").test_connection()
     assert succeeded
     assert kie.requests == []
+
+
+def test_the_page_names_the_versions_that_are_tested() -> None:
+    assert all(f"{number} of ``{name}``" in openai_page.PAGE for name, number in VERSIONS.items())
