@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import uuid
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,11 +114,20 @@ def wait(
             ti.first = ti.first or again.reschedule_date
             context["task_reschedule_count"] += 1
         except TaskDeferred as deferred:
-            try:
+            event = None
+            with contextlib.suppress(TimeoutError):
                 event = _event(deferred, fellows)
-            except TimeoutError:
+            if event is None:
+                _collect_lost_connections()
                 return sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
             return sensor.resume_execution(deferred.method_name, {"event": event}, context)
+
+
+def _collect_lost_connections() -> None:
+    """Close what anyio forgets when it is cancelled in the moment in which it has connected."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _event(deferred: Any, fellows: int) -> Any:
