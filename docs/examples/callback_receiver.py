@@ -1,8 +1,8 @@
 """
-Tells Airflow of each job whose end kie.ai announces. kie.ai needs it under an https URL:
+Tells Airflow of each job whose end kie.ai announces. Run it behind your web server, which speaks https:
 
     KIE_API_KEY=... KIE_WEBHOOK_KEY=... AIRFLOW_URL=... AIRFLOW_USER=... AIRFLOW_PASSWORD=... \
-        uvicorn callback_receiver:app --host 0.0.0.0 --port 8443 --ssl-certfile ... --ssl-keyfile ...
+        uvicorn callback_receiver:app --port 8443
 
 A job's ``callback_url`` is then ``https://.../kie/`` and the job's ``api``: ``https://.../kie/market``.
 """
@@ -15,6 +15,7 @@ from collections import deque
 
 import httpx
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from airflow_provider_kie.client import AsyncKieClient, KieSettings
 from airflow_provider_kie.client.api.families import FAMILIES
@@ -35,8 +36,12 @@ UNFINISHED_SONG = re.compile(rb'"callbackType"\s*:\s*"(text|first)"')
 
 log = logging.getLogger("uvicorn.error")
 app = FastAPI(openapi_url=None)
-told: deque[str] = deque(maxlen=10_000)
+# A hundred jobs can end in the same second: so one client and one login for all, and one request a job.
+kie = AsyncKieClient(KIE)
+airflow = httpx.AsyncClient(base_url=AIRFLOW_URL, timeout=SECONDS)
+asset_ids: dict[str, int] = {}
 telling = asyncio.Lock()
+told: deque[str] = deque(maxlen=10_000)
 
 
 @app.post("/kie/{api}")
@@ -45,6 +50,8 @@ async def receive(api: str, request: Request) -> Response:
     try:
         async with asyncio.timeout(SECONDS):
             return Response(status_code=await handle(api, request))
+    except ClientDisconnect:
+        return Response(status_code=400)
     except Exception:
         log.exception("A callback for a job of %s was not handled", ascii(api))
         return Response(status_code=503)
@@ -64,8 +71,7 @@ async def handle(api: str, request: Request) -> int:
     except KieSignatureError as refusal:
         log.warning("Refused a callback: %s", refusal)
         return 403
-    async with AsyncKieClient(KIE) as kie:
-        job = await kie.send(get_job(job_id, api=api))
+    job = await kie.send(get_job(job_id, api=api))
     if job.state not in ("success", "failed"):
         return 200 if UNFINISHED_SONG.search(body) else 503
     async with telling:
@@ -78,11 +84,20 @@ async def handle(api: str, request: Request) -> int:
 
 async def tell_airflow(job: Job) -> None:
     """Make an event of the asset; it is there once a DAG that uses it is."""
-    async with httpx.AsyncClient(base_url=AIRFLOW_URL) as airflow:
-        login = (await airflow.post("/auth/token", json=AIRFLOW_LOGIN)).raise_for_status()
-        airflow.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
-        found = await airflow.get("/api/v2/assets", params={"name_pattern": ASSET})
-        ids = {asset["name"]: asset["id"] for asset in found.raise_for_status().json()["assets"]}
-        extra = {name: getattr(job, name) for name in ("job_id", "api", "state", "urls", "reason")}
-        event = {"asset_id": ids[ASSET], "extra": extra}
-        (await airflow.post("/api/v2/assets/events", json=event)).raise_for_status()
+    extra = {name: getattr(job, name) for name in ("job_id", "api", "state", "urls", "reason")}
+    for _ in range(2):
+        asset_id = asset_ids.get(ASSET) or await look_up()
+        answer = await airflow.post("/api/v2/assets/events", json={"asset_id": asset_id, "extra": extra})
+        if answer.status_code not in (401, 404):
+            break
+        asset_ids.clear()  # the login has expired, or the asset is another one now
+    answer.raise_for_status()
+
+
+async def look_up() -> int:
+    """Log in to Airflow, and find the asset."""
+    login = (await airflow.post("/auth/token", json=AIRFLOW_LOGIN)).raise_for_status()
+    airflow.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
+    found = (await airflow.get("/api/v2/assets", params={"name_pattern": ASSET})).raise_for_status()
+    asset_ids.update((asset["name"], asset["id"]) for asset in found.json()["assets"])
+    return asset_ids[ASSET]

@@ -261,3 +261,25 @@ async def test_the_log_says_why_and_shows_no_secret(
     assert "401 Unauthorized" in caplog.text
     for secret in (KEY, "a-password", "a-token"):
         assert secret not in caplog.text
+
+
+async def test_of_jobs_that_end_together_each_is_told_with_one_login(
+    receiver: ModuleType, submit: Callable[..., str], kie: KieSimulator, airflow: FakeAirflow
+) -> None:
+    kie.creation_limit, kie.credits = None, 1000
+    airflow.script = [airflow.answer] * 300
+    job_ids = [submit() for _ in range(60)]
+    assert await asyncio.gather(*(post(receiver, job_id) for job_id in job_ids)) == [200] * 60
+    assert sorted(event["extra"]["job_id"] for event in airflow.events) == sorted(job_ids)
+    assert sum(request.path == "/auth/token" for request in airflow.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "404 Not Found"])
+async def test_a_login_or_an_asset_that_is_no_longer_good_is_looked_up_again(
+    receiver: ModuleType, submit: Callable[..., str], airflow: FakeAirflow, status: str
+) -> None:
+    assert await post(receiver, submit()) == 200
+    airflow.script.insert(0, http("{}", status))
+    assert await post(receiver, submit()) == 200
+    assert len(airflow.events) == 2
+    assert sum(request.path == "/auth/token" for request in airflow.requests) == 2

@@ -22,8 +22,8 @@ from airflow_provider_kie.client.settings import CHAT_PATH, KieSettings
 
 # Models that reason are silent for minutes.
 TIMEOUT_SECONDS = 600.0
-# Room for 2.7 million characters, each escaped as \uXXXX.
-ANSWER_LIMIT = 16 * 1024 * 1024
+# A stream has some 350 bytes for each of its tokens.
+ANSWER_LIMIT = 64 * 1024 * 1024
 # How the error of a chat ends whose answer is lost.
 MAY_BE_BILLED = "The answer may have been billed; asking again may cost again."
 _FENCE = "```"
@@ -223,13 +223,15 @@ def parse_json(answer: ChatAnswer) -> Any:
 
 
 def _without_fence(text: str) -> str:
-    text = text.strip()
+    text = text.removeprefix("\ufeff").strip()
     if not (text.startswith(_FENCE) and text.endswith(_FENCE) and len(text) >= 2 * len(_FENCE)):
         return text
     inner = text[len(_FENCE) : -len(_FENCE)]
     # What stands on the fence's own line is the language.
     language, line_end, rest = inner.partition("\n")
-    return rest if line_end and (not language.strip() or language.strip().isalnum()) else inner
+    if line_end and (not language.strip() or language.strip().isalnum()):
+        return rest
+    return inner.strip().removeprefix("json")
 
 
 def _no_constant(name: str) -> Any:

@@ -161,7 +161,7 @@ def test_a_stream_beyond_the_limit_is_refused_and_memory_stays_flat(host: FakeHo
         assert tracemalloc.get_traced_memory()[1] < 4 * 1024 * 1024
     finally:
         tracemalloc.stop()
-    assert "is larger than 16777216 bytes" in str(error)
+    assert f"is larger than {ANSWER_LIMIT} bytes" in str(error)
     assert BILLED in str(error)
 
 

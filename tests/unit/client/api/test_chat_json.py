@@ -59,6 +59,8 @@ def test_json_is_read_into_what_xcom_can_carry(text: str, value: Any) -> None:
         "\n\n  ```json  \n\n{}\n\n  ```  \n",
         "```json\n{}```",
         "```{}```",
+        "```json {}```",
+        "\ufeff{}",
         "```json5\n{}\n```",
     ],
     ids=ascii,
@@ -88,7 +90,6 @@ def test_a_fence_around_it_does_not_count(text: str, value: str) -> None:
         ("x" * 10_000, "xxx..."),
         ("[" * 10_000, "[[[..."),
         ("9" * 5_000, "999..."),
-        ("\ufeff{}", "{}"),
     ],
     ids=lambda text: ascii(text)[:30],
 )
