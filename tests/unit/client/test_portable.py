@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.sdk import __version__
 
 from airflow_provider_kie.client.portable import portable, whole_characters
 
-if __version__.startswith("1.1"):
-    from airflow.serialization.serde import deserialize, serialize
-else:
+try:
     from airflow.sdk.serde import deserialize, serialize
+except ImportError:  # Airflow 3.1
+    from airflow.serialization.serde import (  # type: ignore[import-not-found,no-redef]
+        deserialize,
+        serialize,
+    )
 
 SAID: list[tuple[Any, Any]] = [
     ({"__classname__": "a", "__id__": 5}, {"classname__": "a", "id__": 5}),
