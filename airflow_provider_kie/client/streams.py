@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
@@ -13,16 +12,14 @@ from typing import Self
 from tenacity import Retrying
 
 from airflow_provider_kie.client.answers import is_refusal
-from airflow_provider_kie.client.api.chat import MAY_BE_BILLED, ChatAnswer, parse_chat, say_if_billed
+from airflow_provider_kie.client.api.chat import ChatAnswer, parse_chat, say_if_billed
 from airflow_provider_kie.client.api.chunks import Completion, events
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.client import KieClient
-from airflow_provider_kie.client.errors import KieConnectionError, KieError, KieResponseError
+from airflow_provider_kie.client.errors import KieConnectionError, KieResponseError
 from airflow_provider_kie.client.http.responses import OpenResponse
 from airflow_provider_kie.client.http.session import Answer
 from airflow_provider_kie.client.portable import whole_characters
-
-log = logging.getLogger(__name__)
 
 _LAST = b"[DONE]"
 # What may stand before the first event: blanks, and the byte order mark.
@@ -150,9 +147,5 @@ class ChatStream(Iterator[str]):
             yield
         except BaseException as error:
             self.close()
-            if isinstance(error, KieError):
-                say_if_billed(error, begun=self._completion.has_begun)
-            else:
-                # Airflow's execution_timeout, for example, which knows nothing of bills.
-                log.warning("%s: %s", self._call.name, MAY_BE_BILLED)
+            say_if_billed(self._call, error, begun=self._completion.has_begun)
             raise

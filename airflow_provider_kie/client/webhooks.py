@@ -101,6 +101,7 @@ def _job_id_in(body: bytes) -> str:
 
 
 def _is_id(text: str) -> bool:
+    # The error of an id that is none quotes it, so it must not become the context of ours.
     try:
         return check_job_id(text) == text
     except ValueError:

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_kie.client.api.chat import (
-    MAY_BE_BILLED,
     TIMEOUT_SECONDS,
     ChatAnswer,
     complete_chat,
@@ -18,7 +17,6 @@ from airflow_provider_kie.client.api.chat import (
     say_if_billed,
 )
 from airflow_provider_kie.client.arguments import positive_seconds
-from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.streams import ChatStream
 from airflow_provider_kie.hooks import _metrics
 from airflow_provider_kie.hooks._base import KieBaseHook, send_in_thread
@@ -86,12 +84,8 @@ class KieChatHook(KieBaseHook):
             begin = time.monotonic()
             try:
                 answer = send_in_thread(client, placed(call, client.settings), on_wait).result()
-            except KieError as error:
-                say_if_billed(error)
-                raise
-            except BaseException:
-                # Airflow's execution_timeout, for example, which knows nothing of bills.
-                log.warning("%s: %s", call.name, MAY_BE_BILLED)
+            except BaseException as error:
+                say_if_billed(call, error)
                 raise
         self._report(model, begin, answer)
         return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
@@ -170,9 +171,8 @@ def _fail(options: argparse.Namespace) -> str:
         "drop_after",
         "accept",
     )
-    fault = {name: value for name in names if (value := getattr(options, name)) is not None}
     query = {"call": options.call, "times": options.times}
-    _ask(options, "POST", "faults", params=query, json=fault)
+    _ask(options, "POST", "faults", params=query, json=_given(options, names))
     times = "request" if options.times == 1 else f"{options.times} requests"
     return f"The next {times} of {options.call} will go wrong."
 
@@ -188,14 +188,13 @@ def _add(options: argparse.Namespace) -> str:
 
 def _add_model(options: argparse.Namespace) -> str:
     names = ("seconds", "credits", "hold", "fail", "unknown_seconds")
-    script = {name: value for name in names if (value := getattr(options, name)) is not None}
-    _ask(options, "PUT", "models", params={"name": options.name}, json=script)
+    _ask(options, "PUT", "models", params={"name": options.name}, json=_given(options, names))
     return f"That is what happens to the next jobs of {options.name}."
 
 
 def _jobs(options: argparse.Namespace) -> str:
     jobs = _ask(options, "GET", "jobs")["jobs"]
-    return "\n".join(json.dumps(job) if options.json else _job_line(job) for job in jobs) or "No jobs yet."
+    return _listed(options, jobs, _job_line) or "No jobs yet."
 
 
 def _job_line(job: dict[str, Any]) -> str:
@@ -206,14 +205,13 @@ def _job_line(job: dict[str, Any]) -> str:
 
 def _add_chat_model(options: argparse.Namespace) -> str:
     names = ("text", "credits", "seconds", "fail", "fail_after", "without")
-    script = {name: value for name in names if (value := getattr(options, name)) is not None}
-    _ask(options, "PUT", "chat-models", params={"name": options.name}, json=script)
+    _ask(options, "PUT", "chat-models", params={"name": options.name}, json=_given(options, names))
     return f"That is what {options.name} answers from now on."
 
 
 def _chats(options: argparse.Namespace) -> str:
     chats = _ask(options, "GET", "chats")["chats"]
-    return "\n".join(json.dumps(one) if options.json else _chat_line(one) for one in chats) or "No chats yet."
+    return _listed(options, chats, _chat_line) or "No chats yet."
 
 
 def _chat_line(chat: dict[str, Any]) -> str:
@@ -224,7 +222,19 @@ def _chat_line(chat: dict[str, Any]) -> str:
 def _requests(options: argparse.Namespace) -> str:
     query = {"call": options.call} if options.call else {}
     asked = _ask(options, "GET", "requests", params=query)["requests"]
-    return "\n".join(json.dumps(one) if options.json else _line(one) for one in asked) or "No requests yet."
+    return _listed(options, asked, _line) or "No requests yet."
+
+
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Give those options that are set, by their names."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
+def _listed(
+    options: argparse.Namespace, found: Iterable[dict[str, Any]], line: Callable[[dict[str, Any]], str]
+) -> str:
+    """Write what was found, a line each: in words, or as JSON if that is wanted."""
+    return "\n".join((json.dumps if options.json else line)(one) for one in found)
 
 
 def _line(request: dict[str, Any]) -> str:

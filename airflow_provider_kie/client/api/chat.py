@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,12 +21,13 @@ from airflow_provider_kie.client.portable import finite_number, portable
 from airflow_provider_kie.client.retries import was_refused
 from airflow_provider_kie.client.settings import CHAT_PATH, KieSettings
 
+log = logging.getLogger(__name__)
+
 # Models that reason are silent for minutes.
 TIMEOUT_SECONDS = 600.0
 # A stream has some 350 bytes for each of its tokens.
 ANSWER_LIMIT = 64 * 1024 * 1024
-# How the error of a chat ends whose answer is lost.
-MAY_BE_BILLED = "The answer may have been billed; asking again may cost again."
+_MAY_BE_BILLED = "The answer may have been billed; asking again may cost again."
 _FENCE = "```"
 _OURS = ("messages", "model", "stream")
 
@@ -192,16 +194,21 @@ def _explain(error: KieError) -> KieError:
     return KieUnavailableError(said, code=error.code, retry_after=error.retry_after)
 
 
-def say_if_billed(error: KieError, *, begun: bool = False) -> None:
+def say_if_billed(call: Call[ChatAnswer], error: BaseException, *, begun: bool = False) -> None:
     """
-    Have the error of a chat that failed say that the answer may have been billed, unless it was not.
+    Say of a chat that has no answer that it may have been billed, unless it was not.
 
-    :param error: What came of it, after all repetitions; its message changes.
+    :param call: What was asked.
+    :param error: What came of it, after all repetitions. One of ours says so itself, for any other the log
+        does.
     :param begun: Whether a part of the answer has come: whatever is said then is no refusal.
     """
-    if begun or not was_refused(error):
+    if not isinstance(error, KieError):
+        # Airflow's execution_timeout, for example, which knows nothing of bills.
+        log.warning("%s: %s", call.name, _MAY_BE_BILLED)
+    elif begun or not was_refused(error):
         said = str(error.args[0]).rstrip(".")
-        error.saying(f"{said}. {MAY_BE_BILLED}")
+        error.saying(f"{said}. {_MAY_BE_BILLED}")
 
 
 def parse_json(answer: ChatAnswer) -> Any:
