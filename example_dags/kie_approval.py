@@ -25,7 +25,6 @@ with DAG(
     dagrun_timeout=timedelta(hours=20),
     tags=["kie"],
 ) as dag:
-    # [START howto_operator_kie_credits_branch_approval]
     enough_credits = KieCreditsBranchOperator(
         task_id="enough_credits",
         threshold=50,
@@ -48,4 +47,3 @@ with DAG(
 
     enough_credits >> balance() >> approve >> start
     enough_credits >> start
-    # [END howto_operator_kie_credits_branch_approval]

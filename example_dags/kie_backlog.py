@@ -31,9 +31,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,  # two runs would take the same files
     params={
-        "backlog": Param("/tmp/kie/backlog", type="string", description="Folder to drain"),  # noqa: S108
-        "done": Param("/tmp/kie/done", type="string", description="Where finished files go"),  # noqa: S108
-        "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),  # noqa: S108
+        "backlog": Param("/tmp/kie/backlog", type="string", description="Folder to drain"),
+        "done": Param("/tmp/kie/done", type="string", description="Where finished files go"),
+        "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),
         "model": Param("demo/edit", type="string", description="Model that takes an image and a prompt"),
         "prompt": Param("the same, at night", type="string"),
         "least_credits": Param(50, type="number", description="What a run needs to begin"),
@@ -70,7 +70,6 @@ with DAG(
                 source.replace(target)
         return str(target)
 
-    # [START howto_operator_kie_upload_pool]
     @task_group
     def drain(source: str) -> None:
         """Take one file all the way, whatever becomes of the others."""
@@ -100,4 +99,3 @@ with DAG(
     files = take("{{ params.backlog }}", "{{ params.files_per_run }}")
     wait_for_credits >> files
     drain.expand(source=files)
-    # [END howto_operator_kie_upload_pool]

@@ -20,11 +20,11 @@ with DAG(
     description="Records the balance every hour",
     schedule="@hourly",
     catchup=False,
-    params={"folder": Param("/tmp/kie/balance", type="string")},  # noqa: S108
+    params={"folder": Param("/tmp/kie/balance", type="string")},
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["kie"],
 ) as dag:
-    # [START howto_hook_kie_balance_history]
+
     @task
     def record(folder: str, name: str) -> float:
         """Write the current balance to the file of this run."""
@@ -35,4 +35,3 @@ with DAG(
         return balance
 
     record("{{ params.folder }}", "{{ dag_run.run_after.strftime('%Y%m%dT%H%M%S.%f') }}.csv")
-    # [END howto_hook_kie_balance_history]

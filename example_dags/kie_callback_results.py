@@ -16,7 +16,6 @@ from airflow.sdk import DAG, Asset, Param, task
 
 from airflow_provider_kie.operators.files import KieDownloadOperator
 
-# [START howto_callback_results]
 kie_jobs = Asset("kie_jobs")
 
 with DAG(
@@ -25,7 +24,7 @@ with DAG(
     schedule=[kie_jobs],
     catchup=False,
     params={
-        "outbox": Param("/tmp/kie/results", type="string", description="Folder for the results"),  # noqa: S108
+        "outbox": Param("/tmp/kie/results", type="string", description="Folder for the results"),
     },
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
     tags=["kie"],
@@ -65,4 +64,3 @@ with DAG(
         map_index_template="{{ task.destination }}",
     ).expand_kwargs(results(jobs, "{{ params.outbox }}"))
     report_failures(jobs)
-# [END howto_callback_results]

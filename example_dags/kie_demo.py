@@ -27,7 +27,7 @@ with DAG(
     schedule=None,
     catchup=False,
     params={
-        "work_dir": Param("/tmp/kie_demo", type="string", description="Folder for the files"),  # noqa: S108
+        "work_dir": Param("/tmp/kie_demo", type="string", description="Folder for the files"),
         "threshold": Param(1, type="number", description="Credits to wait for"),
         "model": Param("", type="string", description="Model to pay for, if any"),
         "prompt": Param("a cat on a bicycle", type="string"),
@@ -35,7 +35,6 @@ with DAG(
     },
     tags=["kie"],
 ) as dag:
-    # [START howto_sensor_kie_credits]
     wait_for_credits = KieCreditsSensor(
         task_id="wait_for_credits",
         threshold="{{ params.threshold }}",
@@ -43,16 +42,13 @@ with DAG(
         timeout=600,
         deferrable=True,
     )
-    # [END howto_sensor_kie_credits]
 
-    # [START howto_operator_kie_credits_branch]
     enough_credits = KieCreditsBranchOperator(
         task_id="enough_credits",
         threshold="{{ params.threshold }}",
         follow_task_ids_if_true="make_files",
         follow_task_ids_if_false="too_few_credits",
     )
-    # [END howto_operator_kie_credits_branch]
 
     too_few_credits = EmptyOperator(task_id="too_few_credits")
 
@@ -67,7 +63,6 @@ with DAG(
 
     files = make_files(WORK_DIR)
 
-    # [START howto_operator_kie_upload]
     upload_base64 = KieUploadOperator(
         task_id="upload_base64",
         source=files["small"],
@@ -86,14 +81,12 @@ with DAG(
         source=upload_stream.output["download_url"],
         upload_path="airflow/demo",
     )
-    # [END howto_operator_kie_upload]
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def may_pay(model: str) -> bool:
         """Generate only if there is a model to pay for."""
         return bool(model)
 
-    # [START howto_operator_kie_generate]
     generate = KieGenerateOperator(
         task_id="generate",
         model="{{ params.model }}",
@@ -101,7 +94,6 @@ with DAG(
         timeout=1800,
         deferrable=True,
     )
-    # [END howto_operator_kie_generate]
 
     @task(trigger_rule="none_failed")
     def list_files(*uploads: dict[str, str], generated: list[str] | None) -> list[str]:
@@ -115,13 +107,11 @@ with DAG(
         generated=generate.output["urls"],
     )
 
-    # [START howto_operator_kie_download]
     download = KieDownloadOperator.partial(
         task_id="download",
         destination=WORK_DIR + "/back/",
         map_index_template="{{ task.file_url.rpartition('/')[2] }}",
     ).expand(file_url=urls)
-    # [END howto_operator_kie_download]
 
     @task
     def compare(

@@ -31,7 +31,6 @@ class LogNotifier(BaseNotifier):
         self.log.warning("%s", self.message)
 
 
-# [START howto_trigger_kie_credits_event]
 credits_low = Asset(
     "kie_credits_low",
     watchers=[
@@ -62,4 +61,3 @@ with DAG(
         )
 
     write_alert()
-# [END howto_trigger_kie_credits_event]

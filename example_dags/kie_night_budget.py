@@ -34,7 +34,7 @@ with DAG(
         "model": Param("demo/image", type="string", description="Model that takes a prompt"),
         "credits_per_job": Param(5, type="number", minimum=0, description="The model's price"),
         "credits": Param(100, type="number", minimum=0, description="What the night may cost"),
-        "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),  # noqa: S108
+        "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),
     },
     tags=["kie"],
 ) as dag:
@@ -61,7 +61,6 @@ with DAG(
     # The run fails if a job has failed, but the other waves go on.
     night_over = EmptyOperator(task_id="night_over", trigger_rule="none_failed")
 
-    # [START howto_operator_kie_generate_budget]
     least = find_least()
     before: Any = least
     for wave in range(WAVES):
@@ -83,4 +82,3 @@ with DAG(
         before >> affordable >> inputs
         [generate, download] >> night_over
         before = generate
-    # [END howto_operator_kie_generate_budget]

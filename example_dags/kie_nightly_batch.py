@@ -32,9 +32,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,  # two runs would take the same files
     params={
-        "inbox": Param("/tmp/kie/inbox", type="string", description="Folder of files to upload"),  # noqa: S108
-        "done": Param("/tmp/kie/done", type="string", description="Where finished files go"),  # noqa: S108
-        "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),  # noqa: S108
+        "inbox": Param("/tmp/kie/inbox", type="string", description="Folder of files to upload"),
+        "done": Param("/tmp/kie/done", type="string", description="Where finished files go"),
+        "outbox": Param("/tmp/kie/outbox", type="string", description="Folder for the results"),
         "model": Param("demo/edit", type="string", description="Model that takes an image and a prompt"),
         "prompt": Param("the same, at night", type="string"),
         "credits_per_file": Param(5, type="number", description="The model's price"),
@@ -87,7 +87,6 @@ with DAG(
                 source.replace(target)
         return str(target)
 
-    # [START howto_operator_kie_upload_mapped]
     @task_group
     def process(source: str) -> None:
         """Take one file all the way, whatever becomes of the others."""
@@ -106,17 +105,14 @@ with DAG(
             deferrable=True,
             max_active_tis_per_dag=20,
         )
-        # [START howto_operator_kie_download_mapped]
         download = KieDownloadOperator(
             task_id="download",
             file_url=generate.output["urls"],
             destination="{{ params.outbox }}/{{ run_id }}/{{ ti.map_index }}/",
             max_active_tis_per_dag=8,
         )
-        # [END howto_operator_kie_download_mapped]
         download >> put_away(upload.output, "{{ params.done }}/{{ run_id }}")
 
     processed = process.expand(source=files)
-    # [END howto_operator_kie_upload_mapped]
 
     wait_for_credits >> enough_credits >> [processed, too_few_credits]

@@ -23,11 +23,10 @@ with DAG(
         "topic": Param("a cat on a bicycle", type="string"),
         "chat_model": Param("gemini-2.5-flash", type="string"),
         "image_model": Param("bytedance/seedream", type="string"),
-        "outbox": Param("/tmp/kie/pictures", type="string"),  # noqa: S108
+        "outbox": Param("/tmp/kie/pictures", type="string"),
     },
     tags=["kie"],
 ) as dag:
-    # [START howto_operator_kie_chat]
     write_prompt = KieChatOperator(
         task_id="write_prompt",
         model="{{ params.chat_model }}",
@@ -41,9 +40,7 @@ with DAG(
         input={"prompt": write_prompt.output["text"]},
         deferrable=True,
     )
-    # [END howto_operator_kie_chat]
 
-    # [START howto_operator_kie_chat_json]
     describe = KieChatOperator(
         task_id="describe",
         model="{{ params.chat_model }}",
@@ -62,7 +59,6 @@ with DAG(
         options={"response_format": {"type": "json_object"}},
         output_type="json",
     )
-    # [END howto_operator_kie_chat_json]
 
     download = KieDownloadOperator(
         task_id="download", file_url=paint.output["urls"], destination=FOLDER + "/"

@@ -12,13 +12,13 @@ with DAG(
     schedule=None,
     catchup=False,
     params={
-        "source": Param("/tmp/kie/inbox/photo.png", type="string"),  # noqa: S108
+        "source": Param("/tmp/kie/inbox/photo.png", type="string"),
         "prompt": Param("a cat on a bicycle", type="string"),
-        "destination": Param("/tmp/kie/outbox/", type="string"),  # noqa: S108
+        "destination": Param("/tmp/kie/outbox/", type="string"),
     },
     tags=["kie"],
 ) as dag:
-    # [START howto_hook_kie]
+
     @task
     def balance() -> float:
         """Ask for the balance."""
@@ -41,8 +41,6 @@ with DAG(
         """Generate an image and return its URLs."""
         job = KieHook().generate({"prompt": prompt}, model="demo/image", timeout=600)
         return job.urls
-
-    # [END howto_hook_kie]
 
     file_url = upload("{{ params.source }}")
     image_urls = generate("{{ params.prompt }}")

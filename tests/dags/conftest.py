@@ -44,7 +44,7 @@ def _quick_looks_at_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def load_dag(_database: None) -> Callable[..., Any]:
-    """Read the example of that name, or take a DAG, and store it as Airflow's DAG processor does."""
+    """Read the example of that name, or a file, or take a DAG; store it as Airflow's DAG processor does."""
 
     def load(dag: Any) -> Any:
         from airflow.dag_processing.bundles.manager import DagBundlesManager
@@ -58,6 +58,10 @@ def load_dag(_database: None) -> Callable[..., Any]:
             bag = DagBag(EXAMPLE_DAGS / f"{dag}.py")
             assert not bag.import_errors
             dag = bag.dags[dag]
+        elif isinstance(dag, Path):
+            bag = DagBag(dag)
+            assert not bag.import_errors
+            (dag,) = bag.dags.values()
         else:
             bag = DagBag(EXAMPLE_DAGS / "none")
             bag.bag_dag(dag)

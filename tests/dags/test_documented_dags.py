@@ -1,0 +1,107 @@
+"""The documentation's DAGs: read from the files that its pages show, and run to their ends."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from airflow_provider_kie.client import KieSettings
+from airflow_provider_kie.simulator import KieSimulator
+from tests.s3 import bucket_at, connection_to
+
+HOWTO = Path(__file__).parents[2] / "docs" / "examples" / "howto"
+# Not run to their ends by dag.test(): a plain program, and a DAG that an event starts.
+OTHERS = {"client", "events"}
+NAMES = sorted({path.stem for path in HOWTO.glob("*.py")} - OTHERS)
+# How many files each brings back.
+FILES = {"download": 1, "download_each": 2, "first": 1, "generate": 1, "generate_each": 2}
+
+RunDag = Callable[..., Any]
+
+
+def conf_of(name: str, kie: KieSimulator) -> dict[str, Any]:
+    """What a person has to fill in to start a run."""
+    if name == "download":
+        return {"file_url": kie.add_generated_file("film.mp4", b"film")}
+    if name == "download_each":
+        return {"file_urls": [kie.add_generated_file(f"{n}.mp4", b"film") for n in "ab"]}
+    return {"job_ids": []} if name == "many_calls" else {}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Make the folder that is /data in the documentation."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for path in (tmp_path / "photo.png", inbox / "a.png", inbox / "b.png"):
+        path.write_bytes(b"a photo")
+    return tmp_path
+
+
+def here(name: str, data: Path) -> Path:
+    """Put a folder of this test's in the place of /data."""
+    path = data / f"{name}.py"
+    path.write_text((HOWTO / path.name).read_text().replace('"/data/', f'"{data}/'))
+    return path
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "first"])
+def test_a_documented_dag_runs_as_it_stands_there(
+    name: str, run_dag: RunDag, kie_simulator: KieSimulator, data: Path
+) -> None:
+    kie_simulator.add_model("bytedance/seedream", seconds=0.1)
+    kie_simulator.add_chat_model("gemini-2.5-flash", text='{"name": "fox", "colours": ["red"]}')
+    run = run_dag(here(name, data), dated=False, **conf_of(name, kie_simulator))
+
+    assert run.state == "success"
+    results = [path for path in (data / "results").rglob("*") if path.is_file()]
+    assert len(results) == FILES.get(name, 0)
+    assert len(kie_simulator.uploads) == {"upload": 1, "upload_each": 2}.get(name, 0)
+
+
+def test_the_first_dag_of_the_documentation_brings_its_result_to_s3(
+    run_dag: RunDag,
+    returned: RunDag,
+    kie_simulator: KieSimulator,
+    data: Path,
+    s3_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection_to(s3_url)))
+    s3 = bucket_at(s3_url, "my-bucket")
+    kie_simulator.credits = 500
+    kie_simulator.add_model("grok-imagine/image-to-video", seconds=0.1, files={"film.mp4": b"film"})
+    run = run_dag(here("first", data), dated=False)
+
+    assert run.state == "success"
+    (object_,) = s3.list_objects_v2(Bucket="my-bucket")["Contents"]
+    assert object_["Key"] == f"results/{run.run_id}/film.mp4"
+    (upload,) = kie_simulator.uploads.values()
+    assert kie_simulator.jobs[0].input["image_urls"] == [upload.download_url]
+
+
+def test_the_documented_watcher_tells_what_its_event_says(load_dag: RunDag) -> None:
+    dag = load_dag(HOWTO / "events.py")
+    (asset,) = dag.timetable.asset_condition.objects
+    assert asset.watchers[0].trigger.serialize()[1]["threshold"] == 50
+    happened = MagicMock()
+    happened.__getitem__.return_value = [SimpleNamespace(extra={"payload": {"balance": 40.0}})]
+    assert dag.get_task("tell").python_callable(triggering_asset_events=happened) == "40.0 credits are left"
+
+
+def test_the_documented_client_says_the_balance(
+    kie: KieSimulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KIE_API_KEY", kie.api_key)
+    at_the_simulator = partial(KieSettings, base_url=kie.api_url)
+    monkeypatch.setattr("airflow_provider_kie.client.KieSettings", at_the_simulator)
+    runpy.run_path(str(HOWTO / "client.py"))
+    assert capsys.readouterr().out == "100.0\n"
