@@ -15,7 +15,7 @@ project = "airflow-provider-kie"
 author = "the airflow-provider-kie authors"
 version = release = airflow_provider_kie.__version__
 
-extensions = ["sphinx.ext.autodoc"]
+extensions = ["sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["_build", "examples"]
 default_role = "literal"
 
@@ -34,7 +34,13 @@ nitpick_ignore_regex = [
     ),
 ]
 
+# What a shell prints before and after a command is not copied.
+copybutton_prompt_text = "$ "
+copybutton_only_copy_prompt_lines = True
+
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_title = f"kie.ai for Airflow {version}"
 html_show_copyright = False
 html_show_sphinx = False
