@@ -1,0 +1,61 @@
+"""What the pages quote of our messages is what comes, each provoked as a reader would."""
+
+from __future__ import annotations
+
+import json
+import re
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from airflow_provider_kie.client.errors import KieConfigError
+from airflow_provider_kie.client.http.environment import ssl_context
+from airflow_provider_kie.hooks.kie import KieHook
+
+from .pages import literals, table
+
+# What a reader's connection or environment has, for each row of the connection page's table.
+WRONG: dict[str, dict[str, Any]] = {
+    "no such connection": {},
+    "no key": {"password": ""},
+    "white space inside the key": {"password": "a key"},
+    "plain http": {"host": "http://api.kie.ai"},
+    "extra is no JSON object": {"extra": "[]"},
+}
+
+
+def connection_with(wrong: str) -> str | None:
+    """Make the connection that a row of the table speaks of."""
+    if wrong == "no such connection":
+        return None
+    fields = {"conn_type": "kie", "password": "a-key", **WRONG.get(wrong, {})}
+    if wrong.startswith('``"'):
+        fields["extra"] = json.loads("{" + wrong.strip("`") + "}")
+    return json.dumps(fields)
+
+
+def said_of(wrong: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Provoke what a row of the table speaks of; give the message."""
+    if (connection := connection_with(wrong)) is None:
+        monkeypatch.delenv("AIRFLOW_CONN_KIE_DEFAULT", raising=False)
+    else:
+        monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", connection)
+    if variable := re.fullmatch(r"``([A-Z_]+)=(.+)``", wrong):
+        monkeypatch.setenv(variable[1], variable[2])
+    ssl_context.cache_clear()
+    try:
+        with pytest.raises(KieConfigError) as caught:
+            KieHook().get_credits()
+    finally:
+        ssl_context.cache_clear()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("wrong", "quoted"), table("connection.rst", "Wrong"))
+def test_an_unusable_connection_is_told_in_the_words_of_its_page(
+    wrong: str, quoted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (message,) = literals(quoted)
+    said = said_of(wrong, monkeypatch)
+    assert fnmatchcase(said, re.sub(r"([\[?*])", r"[\1]", message).replace("...", "*"))
