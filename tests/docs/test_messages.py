@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+from airflow.sdk.api.client import Client
 
 from airflow_provider_kie.client.errors import KieConfigError
 from airflow_provider_kie.client.http.environment import ssl_context
@@ -21,7 +22,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "no key": {"password": ""},
     "white space inside the key": {"password": "a key"},
     "plain http": {"host": "http://api.kie.ai"},
-    "extra is no JSON object": {"extra": "[]"},
+    "``extra`` is no JSON object": {"extra": "[]"},
 }
 
 
@@ -52,10 +53,24 @@ def said_of(wrong: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(("wrong", "quoted"), table("connection.rst", "Wrong"))
+@pytest.mark.parametrize(("wrong", "quoted"), table("connection.rst", "Wrong"), ids=lambda cell: cell[:20])
 def test_an_unusable_connection_is_told_in_the_words_of_its_page(
     wrong: str, quoted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (message,) = literals(quoted)
     said = said_of(wrong, monkeypatch)
-    assert fnmatchcase(said, re.sub(r"([\[?*])", r"[\1]", message).replace("...", "*"))
+    assert any(fits(said, message) for message in literals(quoted))
+
+
+def test_a_socks_proxy_is_told_by_airflows_own_client_as_the_page_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")
+    [quoted] = [row[1] for row in table("connection.rst", "Wrong") if "socks5" in row[0]]
+    with pytest.raises(ImportError) as caught:
+        Client(base_url="http://127.0.0.1", token="")
+    assert fits(str(caught.value), literals(quoted)[0])
+
+
+def fits(said: str, quoted: str) -> bool:
+    """Tell whether a message is the quoted one, in which ... stands for anything."""
+    return fnmatchcase(said, re.sub(r"([\[?*])", r"[\1]", quoted).replace("...", "*"))

@@ -5,8 +5,12 @@ from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
 with DAG("movies", schedule="@daily"):
-    wait = KieCreditsSensor(task_id="wait", threshold=500, deferrable=True, timeout=6 * 3600)
-    upload = KieUploadOperator(task_id="upload", source="/data/photo.png", upload_path="movies")
+    wait = KieCreditsSensor(
+        task_id="wait", threshold=500, deferrable=True, timeout=6 * 3600
+    )
+    upload = KieUploadOperator(
+        task_id="upload", source="/data/photo.png", upload_path="movies"
+    )
     generate = KieGenerateOperator(
         task_id="generate",
         model="grok-imagine/image-to-video",

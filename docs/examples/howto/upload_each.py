@@ -8,7 +8,9 @@ with DAG("upload_each", schedule="@daily"):
 
     @task
     def list_inbox() -> list[str]:
-        return sorted(str(path) for path in Path("/data/inbox").iterdir() if path.is_file())
+        return sorted(
+            str(path) for path in Path("/data/inbox").iterdir() if path.is_file()
+        )
 
     KieUploadOperator.partial(
         task_id="upload",

@@ -1,0 +1,87 @@
+"""Every block of code on the pages and in the README can be copied as it is."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_kie.hooks.kie import KieHook
+
+from .pages import DOCS, PAGES, blocks, included, readme_blocks, text_of
+
+# Blocks that are written into their pages because a test of their own takes them from there.
+TESTED_ELSEWHERE = {
+    "openai.rst": "tests/contract/test_openai_providers.py",
+    "testing.rst": "make docs-example",
+}
+SHOWN = sorted(
+    {
+        path
+        for page in PAGES
+        if page not in TESTED_ELSEWHERE
+        for path in included(page)
+        if path.suffix == ".py"
+    }
+)
+
+
+def test_code_is_shown_from_tested_files() -> None:
+    assert {page for page in PAGES if blocks(page, "python")} <= set(TESTED_ELSEWHERE)
+
+
+def test_what_is_shown_is_whole_and_without_marks() -> None:
+    for page in set(PAGES) - set(TESTED_ELSEWHERE):
+        assert not re.search(r":(start|end|lines|pyobject)[a-z-]*:", text_of(page)), page
+    assert [path for path in SHOWN if "[START" in path.read_text()] == []
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
+def test_what_a_shown_file_imports_is_there(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            module = importlib.import_module(node.module or "")
+            assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+
+
+def test_what_is_shown_has_no_undefined_names() -> None:
+    command = [sys.executable, "-m", "ruff", "check", "--select", "F", "--no-cache", *map(str, SHOWN)]
+    assert (
+        subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True, check=False).returncode == 0
+    )
+
+
+def test_the_readmes_first_dag_is_the_one_that_is_tested() -> None:
+    assert readme_blocks("python") == [(DOCS / "examples/howto/first.py").read_text()]
+
+
+EXPORTS = [
+    (page, found)
+    for page in PAGES
+    for block in blocks(page, "bash")
+    for found in re.findall(r"^export AIRFLOW_CONN_\w+='.+?'$", block, re.MULTILINE | re.DOTALL)
+    if '"kie"' in found or "kie://" in found
+]
+
+
+@pytest.mark.parametrize(("page", "export"), EXPORTS)
+def test_a_connection_that_is_shown_can_be_pasted(
+    page: str, export: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = export.replace("<API key>", "a-key").replace("<", "").replace(">", "") + "; env -0"
+    environment = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+    (variable,) = [
+        line
+        for line in environment.split("\0")
+        if line.partition("=")[0] not in os.environ and "CONN" in line
+    ]
+    name, _, value = variable.partition("=")
+    monkeypatch.setenv(name, value)
+    with KieHook(name.removeprefix("AIRFLOW_CONN_").lower()).get_conn() as client:
+        assert client.settings.api_key == "a-key"
