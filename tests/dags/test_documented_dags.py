@@ -14,6 +14,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from airflow_provider_kie.client import KieSettings
+from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
 from tests.s3 import bucket_at, connection_to
 
@@ -21,8 +22,17 @@ HOWTO = Path(__file__).parents[2] / "docs" / "examples" / "howto"
 # Not run to their ends by dag.test(): a plain program, and a DAG that an event starts.
 OTHERS = {"client", "events"}
 NAMES = sorted({path.stem for path in HOWTO.glob("*.py")} - OTHERS)
-# How many files each brings back.
-FILES = {"download": 1, "download_each": 2, "first": 1, "generate": 1, "generate_each": 2}
+# How many files there are in the end, here and at kie.ai.
+FILES = {
+    "download": 1,
+    "download_each": 2,
+    "fetch_job": 1,
+    "first": 1,
+    "generate": 1,
+    "generate_each": 2,
+    "quickstart": 2,
+}
+UPLOADS = {"quickstart": 1, "upload": 1, "upload_each": 2}
 
 RunDag = Callable[..., Any]
 
@@ -33,6 +43,8 @@ def conf_of(name: str, kie: KieSimulator) -> dict[str, Any]:
         return {"file_url": kie.add_generated_file("film.mp4", b"film")}
     if name == "download_each":
         return {"file_urls": [kie.add_generated_file(f"{n}.mp4", b"film") for n in "ab"]}
+    if name == "fetch_job":
+        return {"job_id": KieHook().submit_job({"prompt": "a fox"}, model="bytedance/seedream")}
     return {"job_ids": []} if name == "many_calls" else {}
 
 
@@ -48,7 +60,8 @@ def data(tmp_path: Path) -> Path:
 
 def here(name: str, data: Path) -> Path:
     """Put a folder of this test's in the place of /data."""
-    path = data / f"{name}.py"
+    path = data / "dags" / f"{name}.py"
+    path.parent.mkdir()
     path.write_text((HOWTO / path.name).read_text().replace('"/data/', f'"{data}/'))
     return path
 
@@ -64,7 +77,7 @@ def test_a_documented_dag_runs_as_it_stands_there(
     assert run.state == "success"
     results = [path for path in (data / "results").rglob("*") if path.is_file()]
     assert len(results) == FILES.get(name, 0)
-    assert len(kie_simulator.uploads) == {"upload": 1, "upload_each": 2}.get(name, 0)
+    assert len(kie_simulator.uploads) == UPLOADS.get(name, 0)
 
 
 def test_the_first_dag_of_the_documentation_brings_its_result_to_s3(

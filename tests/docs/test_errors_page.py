@@ -87,3 +87,10 @@ def test_every_code_of_the_client_has_a_row() -> None:
     from airflow_provider_kie.client.codes import _BY_CODE
 
     assert set(_BY_CODE) <= {code for row in ROWS for code in codes_of(row)}
+
+
+def test_every_error_that_ends_a_task_has_a_line_for_the_night() -> None:
+    lines = {name for row in table("at-night.rst", "The log says") for name in literals(row[0])}
+    # The base classes never come alone; one is for the process that is ended anyway.
+    not_alone = {"KieError", "KieJobError", "KieCancelledError"}
+    assert set(CLASSES) - lines == not_alone
