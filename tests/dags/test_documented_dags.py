@@ -18,21 +18,20 @@ from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
 from tests.s3 import bucket_at, connection_to
 
-HOWTO = Path(__file__).parents[2] / "docs" / "examples" / "howto"
-# Not run to their ends by dag.test(): a plain program, and a DAG that an event starts.
-OTHERS = {"client", "events"}
-NAMES = sorted({path.stem for path in HOWTO.glob("*.py")} - OTHERS)
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+FILES = {path.stem: path for name in ("howto", "coming_from") for path in (EXAMPLES / name).glob("*.py")}
+# A plain program, a DAG that an event starts, and one that writes to S3 have tests of their own.
+NAMES = sorted(set(FILES) - {"client", "events", "first"})
 # How many files there are in the end, here and at kie.ai.
-FILES = {
+BROUGHT = {
     "download": 1,
     "download_each": 2,
     "fetch_job": 1,
-    "first": 1,
     "generate": 1,
     "generate_each": 2,
     "quickstart": 2,
 }
-UPLOADS = {"quickstart": 1, "upload": 1, "upload_each": 2}
+UPLOADS = {"quickstart": 1, "upload": 1, "upload_each": 2, "with_curl": 1, "with_requests": 1}
 
 RunDag = Callable[..., Any]
 
@@ -58,25 +57,32 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def here(name: str, data: Path) -> Path:
-    """Put a folder of this test's in the place of /data."""
+def here(name: str, data: Path, kie: KieSimulator) -> Path:
+    """Put a folder of this test's in the place of /data, and a simulator in that of kie.ai."""
     path = data / "dags" / f"{name}.py"
     path.parent.mkdir()
-    path.write_text((HOWTO / path.name).read_text().replace('"/data/', f'"{data}/'))
+    text = FILES[name].read_text().replace("/data/", f"{data}/")
+    text = text.replace("https://api.kie.ai", kie.api_url)
+    path.write_text(text.replace("https://kieai.redpandaai.co", kie.upload_url))
     return path
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "first"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_documented_dag_runs_as_it_stands_there(
-    name: str, run_dag: RunDag, kie_simulator: KieSimulator, data: Path
+    name: str, run_dag: RunDag, kie_simulator: KieSimulator, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kie_simulator.add_model("bytedance/seedream", seconds=0.1)
+    key, url = kie_simulator.api_key, kie_simulator.api_url
+    http = {"conn_type": "http", "host": url, "extra": {"Authorization": f"Bearer {key}"}}
+    monkeypatch.setenv("KIE_API_KEY", key)
+    monkeypatch.setenv("AIRFLOW_CONN_KIE_HTTP", json.dumps(http))
+    for model in ("bytedance/seedream", "grok-imagine/image-to-video"):
+        kie_simulator.add_model(model, seconds=0.1)
     kie_simulator.add_chat_model("gemini-2.5-flash", text='{"name": "fox", "colours": ["red"]}')
-    run = run_dag(here(name, data), dated=False, **conf_of(name, kie_simulator))
+    run = run_dag(here(name, data, kie_simulator), dated=False, **conf_of(name, kie_simulator))
 
     assert run.state == "success"
     results = [path for path in (data / "results").rglob("*") if path.is_file()]
-    assert len(results) == FILES.get(name, 0)
+    assert len(results) == BROUGHT.get(name, 0)
     assert len(kie_simulator.uploads) == UPLOADS.get(name, 0)
 
 
@@ -92,7 +98,7 @@ def test_the_first_dag_of_the_documentation_brings_its_result_to_s3(
     s3 = bucket_at(s3_url, "my-bucket")
     kie_simulator.credits = 500
     kie_simulator.add_model("grok-imagine/image-to-video", seconds=0.1, files={"film.mp4": b"film"})
-    run = run_dag(here("first", data), dated=False)
+    run = run_dag(here("first", data, kie_simulator), dated=False)
 
     assert run.state == "success"
     (object_,) = s3.list_objects_v2(Bucket="my-bucket")["Contents"]
@@ -102,7 +108,7 @@ def test_the_first_dag_of_the_documentation_brings_its_result_to_s3(
 
 
 def test_the_documented_watcher_tells_what_its_event_says(load_dag: RunDag) -> None:
-    dag = load_dag(HOWTO / "events.py")
+    dag = load_dag(FILES["events"])
     (asset,) = dag.timetable.asset_condition.objects
     assert asset.watchers[0].trigger.serialize()[1]["threshold"] == 50
     happened = MagicMock()
@@ -116,5 +122,5 @@ def test_the_documented_client_says_the_balance(
     monkeypatch.setenv("KIE_API_KEY", kie.api_key)
     at_the_simulator = partial(KieSettings, base_url=kie.api_url)
     monkeypatch.setattr("airflow_provider_kie.client.KieSettings", at_the_simulator)
-    runpy.run_path(str(HOWTO / "client.py"))
+    runpy.run_path(str(FILES["client"]))
     assert capsys.readouterr().out == "100.0\n"
