@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,11 +15,8 @@ from airflow_provider_kie.hooks.kie import KieHook
 
 from .pages import DOCS, PAGES, blocks, included, readme_blocks, text_of
 
-# Blocks that are written into their pages because a test of their own takes them from there.
-TESTED_ELSEWHERE = {
-    "openai.rst": "tests/contract/test_openai_providers.py",
-    "testing.rst": "make docs-example",
-}
+# Pages whose blocks go on from each other; their own tests take them from there and run them in order.
+TESTED_ELSEWHERE = {"openai.rst": "tests/contract/openai_page.py", "testing.rst": "make docs-example"}
 SHOWN = sorted(
     {
         path
@@ -30,10 +26,13 @@ SHOWN = sorted(
         if path.suffix == ".py"
     }
 )
-
-
-def test_code_is_shown_from_tested_files() -> None:
-    assert {page for page in PAGES if blocks(page, "python")} <= set(TESTED_ELSEWHERE)
+CODE = {path.name: path.read_text() for path in SHOWN} | {
+    f"{page}:{number}": block
+    for page in PAGES
+    if page not in TESTED_ELSEWHERE
+    for number, block in enumerate(blocks(page, "python"))
+}
+SHELL = {f"{page}:{number}": block for page in PAGES for number, block in enumerate(blocks(page, "bash"))}
 
 
 def test_what_is_shown_is_whole_and_without_marks() -> None:
@@ -42,19 +41,24 @@ def test_what_is_shown_is_whole_and_without_marks() -> None:
     assert [path for path in SHOWN if "[START" in path.read_text()] == []
 
 
-@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
-def test_what_a_shown_file_imports_is_there(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
+@pytest.mark.parametrize("name", CODE)
+def test_what_a_block_imports_is_there(name: str) -> None:
+    for node in ast.walk(ast.parse(CODE[name])):
         if isinstance(node, ast.ImportFrom):
             module = importlib.import_module(node.module or "")
             assert [name.name for name in node.names if not hasattr(module, name.name)] == []
 
 
-def test_what_is_shown_has_no_undefined_names() -> None:
-    command = [sys.executable, "-m", "ruff", "check", "--select", "F", "--no-cache", *map(str, SHOWN)]
-    assert (
-        subprocess.run(command, cwd=DOCS.parent, capture_output=True, text=True, check=False).returncode == 0
-    )
+@pytest.mark.parametrize("name", CODE)
+def test_a_block_has_no_undefined_names(name: str) -> None:
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select=F821", "-"]
+    checked = subprocess.run(command, input=CODE[name], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("name", SHELL)
+def test_a_block_for_a_shell_can_be_read_by_one(name: str) -> None:
+    subprocess.run(["bash", "-n"], input=SHELL[name], text=True, check=True)
 
 
 def test_the_readmes_first_dag_is_the_one_that_is_tested() -> None:
