@@ -14,7 +14,7 @@ from airflow_provider_kie.get_provider_info import get_provider_info
 
 from .pages import DOCS, PAGES, ROOT, included, text_of
 
-KINDS = ("hooks", "operators", "sensors", "triggers", "notifications")
+KINDS = ("hooks", "operators", "sensors", "triggers")
 # Of the triggers only this one is for DAGs; the others are behind operators and sensors.
 TRIGGERS = {"KieCreditsEventTrigger"}
 
@@ -22,7 +22,8 @@ TRIGGERS = {"KieCreditsEventTrigger"}
 def classes() -> list[type]:
     """List the classes that a DAG author imports."""
     info = get_provider_info()
-    modules = [module for kind in KINDS for entry in info.get(kind, []) for module in entry["python-modules"]]
+    modules = [module for kind in KINDS for entry in info[kind] for module in entry["python-modules"]]
+    modules += [path.rpartition(".")[0] for path in info.get("notifications", [])]
     found = []
     for name in modules:
         module = importlib.import_module(name)
