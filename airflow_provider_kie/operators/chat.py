@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_kie._tasks import fail_without_retry
 from airflow_provider_kie.links import KieLogsLink
-from airflow_provider_kie.operators._failures import fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kie._compat import BaseBranchOperator
-from airflow_provider_kie.operators._failures import fail_without_retry
+from airflow_provider_kie._tasks import fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

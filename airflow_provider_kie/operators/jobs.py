@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator
 
 from airflow_provider_kie._compat import TaskDeferralError, TaskDeferralTimeout, conf
+from airflow_provider_kie._tasks import fail_without_retry
 from airflow_provider_kie.links import KieLogsLink
-from airflow_provider_kie.operators._failures import fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
