@@ -1,18 +1,38 @@
-"""What every operator and sensor of this provider has: failures that read well."""
+"""What every operator and sensor of this provider has: failures that read well, and a retry policy."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kie._compat import AirflowFailException
+from airflow.sdk import BaseOperator
+
+from airflow_provider_kie._compat import HAS_RETRY_POLICIES, AirflowFailException, RetryPolicy
+from airflow_provider_kie.retry_policy import KieRetryPolicy
 
 if TYPE_CHECKING:
     from airflow_provider_kie.client.errors import KieError
 
 log = logging.getLogger(__name__)
+
+# With Airflow's ``retry_delay`` of 5 minutes an hour, as maintenance may take.
+RETRY_POLICY = KieRetryPolicy(max_reschedules=12) if HAS_RETRY_POLICIES else None
+
+
+class KieBaseOperator(BaseOperator):
+    """
+    Has a retry policy, from Airflow 3.3 on.
+
+    :param retry_policy: Another one; None for none.
+    """
+
+    # A default of an argument: Airflow gives it to mapped tasks as well, and ``default_args`` replace it.
+    def __init__(self, *, retry_policy: RetryPolicy | None = RETRY_POLICY, **kwargs: Any) -> None:
+        if HAS_RETRY_POLICIES:
+            kwargs["retry_policy"] = retry_policy
+        super().__init__(**kwargs)
 
 
 class PlainFailures:

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_kie._tasks import fail_without_retry
+from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
 from airflow_provider_kie.links import KieLogsLink
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 OutputType = Literal["text", "json"]
 
 
-class KieChatOperator(BaseOperator):
+class KieChatOperator(KieBaseOperator):
     """
     Ask a model that chats, and give its answer. Costs credits.
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_kie._tasks import fail_without_retry
+from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
 from airflow_provider_kie.links import KieLogsLink
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_kie.files.upload import Upload
 
 
-class _FileOperator(BaseOperator):
+class _FileOperator(KieBaseOperator):
     """What uploads and downloads share: hidden queries, being ended, and not doing finished work again."""
 
     operator_extra_links = (KieLogsLink(),)

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_kie._compat import TaskDeferralError, TaskDeferralTimeout, conf
-from airflow_provider_kie._tasks import fail_without_retry
+from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
 from airflow_provider_kie.links import KieLogsLink
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 TRIGGER_SECONDS = 300.0
 
 
-class KieGenerateOperator(BaseOperator):
+class KieGenerateOperator(KieBaseOperator):
     """
     Generate images, video, music, ...: submit a job, wait for it, give its result. Costs credits, once.
 

@@ -19,7 +19,7 @@ from airflow_provider_kie._compat import (
     TaskDeferralError,
     TaskDeferralTimeout,
 )
-from airflow_provider_kie._tasks import PlainFailures
+from airflow_provider_kie._tasks import KieBaseOperator, PlainFailures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
 
 
-class KieBaseSensor(BaseSensorOperator):
+class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
     """Pokes on a worker, or waits in the triggerer; ``soft_fail`` makes nothing but the timeout a skip."""
 
     deferrable: bool

@@ -58,6 +58,7 @@ LAYERS = [
     "decisions.jobs",
     "_compat",
     "_state",
+    "retry_policy",
     "_tasks",
     "get_provider_info",
     "files.results",
