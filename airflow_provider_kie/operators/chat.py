@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
-from airflow_provider_kie.links import KieLogsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,7 +53,6 @@ class KieChatOperator(KieBaseOperator):
         "kie_conn_id",
     )
     template_fields_renderers = {"messages": "json", "options": "json"}
-    operator_extra_links = (KieLogsLink(),)
     ui_color = "#f3e6f2"
 
     _is_killed = False

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
-from airflow_provider_kie.links import KieLogsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 class _FileOperator(KieBaseOperator):
     """What uploads and downloads share: hidden queries, being ended, and not doing finished work again."""
 
-    operator_extra_links = (KieLogsLink(),)
     url_field: str
     kie_conn_id: str
     max_concurrency: int

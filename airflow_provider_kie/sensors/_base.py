@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
+    from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision, WaitingLog
 
 
 class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
@@ -33,7 +33,13 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
 
     deferrable: bool
     _failures: ConsecutiveFailures | None = None
-    _began_at: float | None = None
+    _said: WaitingLog | None = None
+    _began_at = 0.0
+
+    @property
+    @abstractmethod
+    def _subject(self) -> str:
+        """What is waited for, as the log calls it."""
 
     @abstractmethod
     def _check_arguments(self) -> None:
@@ -63,7 +69,7 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
         self._check_arguments()
         self._began_at = time.time()
-        self._failures = None
+        self._failures = self._said = None
         with PlainFailures(), self._skipping_if_never_fail():
             return self._result(self._wait(context))
 
@@ -113,9 +119,35 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
         else:
             decision = self._decide(self._failures or ConsecutiveFailures(), poll, context)
             self._failures = decision.failures
-        if decision.message:
-            self.log.log(decision.level, "%s", decision.message)
+        self._say(decision, context)
         return decision
+
+    def _say(self, decision: Decision, context: Context) -> None:
+        """Log a decision; with the first that is to wait, how the waiting will be."""
+        from airflow_provider_kie.decisions.waiting import WaitingLog, spoken
+
+        line = decision.message
+        if decision.outcome == "wait":
+            # Each poke of a rescheduled sensor is a process of its own.
+            apart = self.reschedule and not self.deferrable
+            before = context.get("task_reschedule_count", 0) if apart else 0
+            if self._said is None and not before:
+                self.log.info("%s", self._will_wait())
+            self._said = self._said or WaitingLog()
+            if apart:
+                line = f"{line} (look {before + 1}, the next in {spoken(self.poke_interval)})"
+            else:
+                line = self._said.line(decision, time.time() - self._began_at, self.poke_interval)
+        if line:
+            self.log.log(decision.level, "%s", line)
+
+    def _will_wait(self) -> str:
+        from airflow_provider_kie.decisions.waiting import spoken, will_wait
+
+        how_often = f"asking every {spoken(self.poke_interval)}"
+        if self.exponential_backoff and not self.deferrable:
+            how_often += " at first"
+        return will_wait(self._subject, how_often, self.timeout, self._began_at)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as the base class does, but skip after a timeout only: a trigger that broke is none."""

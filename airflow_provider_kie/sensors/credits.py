@@ -74,6 +74,10 @@ class KieCreditsSensor(KieBaseSensor):
         is_done = self._judge(balance, context).outcome == "done"
         return PokeReturnValue(is_done=is_done, xcom_value=balance)
 
+    @property
+    def _subject(self) -> str:
+        return f"a balance that is {self._goal()} credits"
+
     def _check_arguments(self) -> None:
         self._goal()
 

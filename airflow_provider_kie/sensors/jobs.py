@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import PokeReturnValue
 
 from airflow_provider_kie._compat import conf
+from airflow_provider_kie.links import KieJobLink
 from airflow_provider_kie.sensors._base import KieBaseSensor
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class KieJobSensor(KieBaseSensor):
     """
 
     template_fields: Sequence[str] = ("job_id", "api", "kie_conn_id")
+    operator_extra_links = (KieJobLink(),)
     ui_color = "#fff2cc"
 
     def __init__(
@@ -94,6 +96,10 @@ class KieJobSensor(KieBaseSensor):
 
         return KieHook(self.kie_conn_id).finish(value, value).to_dict()
 
+    @property
+    def _subject(self) -> str:
+        return f"job {self.job_id}"
+
     def _check_arguments(self) -> None:
         from airflow_provider_kie.client.api.jobs import family_of
         from airflow_provider_kie.client.arguments import check_job_id
@@ -123,7 +129,7 @@ class KieJobSensor(KieBaseSensor):
             self.api,
             kie_conn_id=self.kie_conn_id,
             poll_interval=polling_interval(self.poke_interval),
-            submitted_at=self._began_at,
+            submitted_at=self._began_at or None,
             silent_fail=self.silent_fail,
         )
 
