@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseBranchOperator, Connection, conf
+    from airflow.sdk import BaseBranchOperator, Connection, RetryDecision, RetryPolicy, conf
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
 
     NO_SUCH_CONNECTION: tuple[type[Exception], ...] = (AirflowNotFoundException,)
+    HAS_RETRY_POLICIES: bool
 else:
     try:
         from airflow.sdk import BaseBranchOperator, conf
@@ -49,6 +50,14 @@ else:
 
         # Outside a task, 3.1 looks for a supervisor to ask, and trips over its own import.
         NO_SUCH_CONNECTION = (AirflowNotFoundException, ImportError)
+
+    try:
+        from airflow.sdk import RetryDecision, RetryPolicy
+
+        HAS_RETRY_POLICIES = True
+    except ImportError:  # before Airflow 3.3
+        RetryDecision, RetryPolicy = None, object
+        HAS_RETRY_POLICIES = False
 
 
 def get_stats() -> Any:
@@ -82,6 +91,7 @@ async def aget_connection(conn_id: str) -> Connection:
 
 
 __all__ = [
+    "HAS_RETRY_POLICIES",
     "NO_SUCH_CONNECTION",
     "AirflowFailException",
     "AirflowRescheduleException",
@@ -89,6 +99,8 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "BaseBranchOperator",
+    "RetryDecision",
+    "RetryPolicy",
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "aget_connection",

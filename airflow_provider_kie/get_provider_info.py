@@ -49,7 +49,7 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "extra-links": ["airflow_provider_kie.links.KieLogsLink"],
+        "extra-links": ["airflow_provider_kie.links.KieJobLink"],
         "connection-types": [
             {
                 "connection-type": "kie",

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
+LOGS = "https://kie.ai/logs"
 
-class KieLogsLink(BaseOperatorLink):
-    """The account's own log at kie.ai; always the same page, so that no link to a file is ever kept."""
+
+class KieJobLink(BaseOperatorLink):
+    """
+    The account's log at kie.ai, with the job's id behind it, for whoever looks for the job there.
+
+    There is no link before there is a job. Where nobody can tell whether there is one, it is the log alone.
+    """
 
     name = "kie.ai logs"
 
     def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
-        """Give the page's address."""
-        return "https://kie.ai/logs"
+        """Give the address; called by Airflow on the worker, after each part of a try."""
+        job_id = getattr(operator, "job_id", None)
+        if isinstance(job_id, str) and job_id:
+            return f"{LOGS}#{quote(job_id, safe='')}"
+        return LOGS if getattr(operator, "is_in_doubt", False) else ""

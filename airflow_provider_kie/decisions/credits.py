@@ -77,7 +77,7 @@ def decide(
         return decide_failed_poll("the balance", failures, poll, silent_fail=silent_fail)
     if goal.met_by(poll):
         return Decision("done", f"The balance of {poll:.15g} credits is {goal}")
-    return Decision("wait", f"The balance of {poll:.15g} credits is not yet {goal}")
+    return Decision("wait", f"The balance of {poll:.15g} credits is not yet {goal}", topic="balance")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from airflow_provider_kie.decisions.waiting import (
     Decision,
     Failure,
     decide_failed_poll,
+    spoken,
+    will_wait,
 )
 
 OnDoubt = Literal["fail", "submit"]
@@ -145,6 +147,21 @@ def seconds_to_look(elapsed: float, usual: float | None = None, interval: float 
     if elapsed < first:
         return max(first - elapsed, SHORTEST_SECONDS)
     return min(max(elapsed * LATER_LOOKS_SHARE, SHORTEST_SECONDS), LONGEST_SECONDS)
+
+
+def waits_for_job(job_id: str, first: float, interval: float | None, timeout: float, since: float) -> str:
+    """
+    Word the beginning of a wait for a job.
+
+    :param job_id: The job.
+    :param first: Seconds to the first look.
+    :param interval: Seconds between two looks, if the author wants them fixed.
+    :param timeout: Seconds to wait, at the most.
+    :param since: When the wait began, in seconds since the epoch.
+    :return: The sentence.
+    """
+    how_often = f"first look in {spoken(first)}" if interval is None else f"a look every {spoken(interval)}"
+    return will_wait(f"job {job_id}", how_often, timeout, since)
 
 
 @dataclass

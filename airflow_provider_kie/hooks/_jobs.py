@@ -21,8 +21,8 @@ from airflow_provider_kie.client.errors import (
     quote,
 )
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
-from airflow_provider_kie.decisions.jobs import decide, seconds_to_look
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+from airflow_provider_kie.decisions.jobs import decide, seconds_to_look, waits_for_job
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog
 from airflow_provider_kie.hooks import _metrics
 from airflow_provider_kie.hooks._base import STEP_SECONDS, KieBaseHook, send_in_thread
 
@@ -208,10 +208,11 @@ class KieJobsHook(KieBaseHook):
         on_wait: Callable[[], None],
     ) -> Job | KieError:
         """Give the look that ends the waiting."""
-        begin, elapsed, asked = time.monotonic(), 0.0, 0.0
-        failures, last = ConsecutiveFailures(), job
+        begin, elapsed, last = time.monotonic(), 0.0, job
+        failures, said = ConsecutiveFailures(), WaitingLog()
+        pause = seconds_to_look(age, interval=poll_interval)
+        log.info("%s", waits_for_job(job.job_id, pause, poll_interval, timeout, time.time()))
         while True:
-            pause = max(seconds_to_look(age + elapsed, interval=poll_interval), asked)
             self._sleep(min(pause, timeout - elapsed), on_wait)
             poll = self._look(job, on_wait)
             elapsed = time.monotonic() - begin
@@ -219,12 +220,13 @@ class KieJobsHook(KieBaseHook):
             failures = decision.failures
             if decision.outcome != "wait":
                 return poll
+            pause = seconds_to_look(age + elapsed, interval=poll_interval)
             if isinstance(poll, KieError):
-                asked = min(poll.retry_after or 0.0, RETRY_AFTER_LIMIT)
-            if isinstance(poll, KieError) or poll.state != last.state:
-                log.log(decision.level, "%s", decision.message)
-            if isinstance(poll, Job):
-                last, asked = poll, 0.0
+                pause = max(pause, min(poll.retry_after or 0.0, RETRY_AFTER_LIMIT))
+            else:
+                last = poll
+            if line := said.line(decision, age + elapsed, pause):
+                log.log(decision.level, "%s", line)
             if elapsed >= timeout:
                 raise last.to_timeout(f"{timeout:g} seconds")
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_kie.links import KieLogsLink
-from airflow_provider_kie.operators._failures import fail_without_retry
+from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
 OutputType = Literal["text", "json"]
 
 
-class KieChatOperator(BaseOperator):
+class KieChatOperator(KieBaseOperator):
     """
     Ask a model that chats, and give its answer. Costs credits.
 
@@ -56,7 +53,6 @@ class KieChatOperator(BaseOperator):
         "kie_conn_id",
     )
     template_fields_renderers = {"messages": "json", "options": "json"}
-    operator_extra_links = (KieLogsLink(),)
     ui_color = "#f3e6f2"
 
     _is_killed = False

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kie._compat import BaseBranchOperator
-from airflow_provider_kie.operators._failures import fail_without_retry
+from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class KieCreditsBranchOperator(BaseBranchOperator):
+class KieCreditsBranchOperator(KieBaseOperator, BaseBranchOperator):
     """
     Go one way if the account has enough credits, and another if not; free.
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
-from airflow_provider_kie.links import KieLogsLink
-from airflow_provider_kie.operators._failures import fail_without_retry
+from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,10 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_kie.files.upload import Upload
 
 
-class _FileOperator(BaseOperator):
+class _FileOperator(KieBaseOperator):
     """What uploads and downloads share: hidden queries, being ended, and not doing finished work again."""
 
-    operator_extra_links = (KieLogsLink(),)
     url_field: str
     kie_conn_id: str
     max_concurrency: int

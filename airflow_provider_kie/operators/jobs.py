@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseOperator
-
 from airflow_provider_kie._compat import TaskDeferralError, TaskDeferralTimeout, conf
-from airflow_provider_kie.links import KieLogsLink
-from airflow_provider_kie.operators._failures import fail_without_retry
+from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
+from airflow_provider_kie.links import KieJobLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 TRIGGER_SECONDS = 300.0
 
 
-class KieGenerateOperator(BaseOperator):
+class KieGenerateOperator(KieBaseOperator):
     """
     Generate images, video, music, ...: submit a job, wait for it, give its result. Costs credits, once.
 
@@ -79,9 +78,13 @@ class KieGenerateOperator(BaseOperator):
         "kie_conn_id",
     )
     template_fields_renderers = {"input": "json"}
-    operator_extra_links = (KieLogsLink(),)
+    operator_extra_links = (KieJobLink(),)
     ui_color = "#f3e6f2"
 
+    job_id: str | None = None
+    """The try's job, once it is known."""
+    is_in_doubt = False
+    """Whether nobody can tell if there is one."""
     _is_killed = False
 
     def __init__(
@@ -124,9 +127,10 @@ class KieGenerateOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit a job, unless an earlier try has, and wait for it."""
         order = self._order()
-        with fail_without_retry():
+        with fail_without_retry(), self._job_noted():
             generation = self._generation(context, order.input)
             job = generation.begin(order)
+            self.job_id = job.job_id
             if job.state != "success" and self.wait_for_completion:
                 if self.deferrable:
                     self._defer(order, job, generation.age)
@@ -139,7 +143,8 @@ class KieGenerateOperator(BaseOperator):
         from airflow_provider_kie.client.errors import KieJobError
         from airflow_provider_kie.triggers.jobs import job_in
 
-        with fail_without_retry():
+        self.job_id = (event or {}).get("job_id")
+        with fail_without_retry(), self._job_noted():
             generation = self._generation(context, self.input)
             try:
                 job = job_in(event)
@@ -147,6 +152,7 @@ class KieGenerateOperator(BaseOperator):
                 if error.job_id:
                     generation.resume(error.job_id)
                 raise
+            self.job_id = job.job_id
             generation.resume(job.job_id)
             return generation.finish(Job(job.job_id, job.api, self.model), job).to_dict()
 
@@ -155,13 +161,25 @@ class KieGenerateOperator(BaseOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralTimeout, TaskDeferralError) as error:
-            with fail_without_retry():
+            with fail_without_retry(), self._job_noted():
                 self._generation(context, self.input).give_up(error)
 
     def on_kill(self) -> None:
         """Stop waiting; the job goes on, because kie.ai cannot cancel it."""
         # Airflow calls this in a signal handler, at any line: it only leaves word.
         self._is_killed = True
+
+    @contextmanager
+    def _job_noted(self) -> Iterator[None]:
+        """Take note of what an error tells of the job."""
+        from airflow_provider_kie.client.errors import KieError, KieInDoubtError
+
+        try:
+            yield
+        except KieError as error:
+            self.job_id = getattr(error, "job_id", None) or self.job_id
+            self.is_in_doubt = isinstance(error, KieInDoubtError)
+            raise
 
     def _order(self) -> Order:
         from airflow_provider_kie.operators._order import Order
@@ -189,9 +207,11 @@ class KieGenerateOperator(BaseOperator):
         )
 
     def _defer(self, order: Order, job: Job, age: float) -> NoReturn:
+        from airflow_provider_kie.decisions.jobs import seconds_to_look, waits_for_job
         from airflow_provider_kie.triggers.jobs import KieJobTrigger
 
-        now = time.time()
+        now, first = time.time(), seconds_to_look(age, interval=order.poll_interval)
+        self.log.info("%s", waits_for_job(job.job_id, first, order.poll_interval, order.timeout, now))
         self.defer(
             trigger=KieJobTrigger(
                 job_id=job.job_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,20 +19,27 @@ from airflow_provider_kie._compat import (
     TaskDeferralError,
     TaskDeferralTimeout,
 )
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+from airflow_provider_kie._tasks import KieBaseOperator, PlainFailures
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_kie.decisions.waiting import Decision
+    from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision, WaitingLog
 
 
-class KieBaseSensor(BaseSensorOperator):
+class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
     """Pokes on a worker, or waits in the triggerer; ``soft_fail`` makes nothing but the timeout a skip."""
 
     deferrable: bool
-    _failures = ConsecutiveFailures()
+    _failures: ConsecutiveFailures | None = None
+    _said: WaitingLog | None = None
+    _began_at = 0.0
+
+    @property
+    @abstractmethod
+    def _subject(self) -> str:
+        """What is waited for, as the log calls it."""
 
     @abstractmethod
     def _check_arguments(self) -> None:
@@ -49,10 +57,28 @@ class KieBaseSensor(BaseSensorOperator):
         """Say what a timeout leaves behind."""
         return ""
 
+    @abstractmethod
+    def _read(self, event: dict[str, Any] | None) -> Any:
+        """Read the trigger's event: what a poke gives, or its error."""
+
+    def _result(self, value: Any) -> Any:
+        """Turn what ended the waiting into the sensor's result."""
+        return value
+
     def execute(self, context: Context) -> Any:
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
         self._check_arguments()
-        self._failures = ConsecutiveFailures()
+        self._began_at = time.time()
+        self._failures = self._said = None
+        with PlainFailures(), self._skipping_if_never_fail():
+            return self._result(self._wait(context))
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
+        """Resume after the trigger's event."""
+        with PlainFailures(), self._skipping_if_never_fail():
+            return self._result(self._read(event))
+
+    def _wait(self, context: Context) -> Any:
         if not self.deferrable:
             return self._wait_on_workers(context)
         first = self._first_poke(context)
@@ -68,7 +94,7 @@ class KieBaseSensor(BaseSensorOperator):
         except (AirflowSensorTimeout, AirflowSkipException) as error:
             if not (more := self._after_timeout()):
                 raise
-            raise type(error)(f"{error} {more}") from error
+            raise type(error)(f"{error} {more}") from None
         except AirflowRuntimeError as error:
             # So many polls have taken the timeout at the least, whenever the first was.
             polls_at_most = self.timeout / max(self.poke_interval, 1.0)
@@ -81,6 +107,7 @@ class KieBaseSensor(BaseSensorOperator):
     def _judge(self, poll: Any, context: Context) -> Decision:
         """Decide what a poll means, log it, and remember its failure for the next one."""
         from airflow_provider_kie.client.errors import KieError
+        from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
 
         # An answer ends any row of failures, so the store need not be asked then.
         if self.reschedule and not self.deferrable and isinstance(poll, KieError):
@@ -90,11 +117,37 @@ class KieBaseSensor(BaseSensorOperator):
             decision = self._decide(earlier.load(), poll, context)
             earlier.save(decision.failures)
         else:
-            decision = self._decide(self._failures, poll, context)
+            decision = self._decide(self._failures or ConsecutiveFailures(), poll, context)
             self._failures = decision.failures
-        if decision.message:
-            self.log.log(decision.level, "%s", decision.message)
+        self._say(decision, context)
         return decision
+
+    def _say(self, decision: Decision, context: Context) -> None:
+        """Log a decision; with the first that is to wait, how the waiting will be."""
+        from airflow_provider_kie.decisions.waiting import WaitingLog, spoken
+
+        line = decision.message
+        if decision.outcome == "wait":
+            # Each poke of a rescheduled sensor is a process of its own.
+            apart = self.reschedule and not self.deferrable
+            before = context.get("task_reschedule_count", 0) if apart else 0
+            if self._said is None and not before:
+                self.log.info("%s", self._will_wait())
+            self._said = self._said or WaitingLog()
+            if apart:
+                line = f"{line} (look {before + 1}, the next in {spoken(self.poke_interval)})"
+            else:
+                line = self._said.line(decision, time.time() - self._began_at, self.poke_interval)
+        if line:
+            self.log.log(decision.level, "%s", line)
+
+    def _will_wait(self) -> str:
+        from airflow_provider_kie.decisions.waiting import spoken, will_wait
+
+        how_often = f"asking every {spoken(self.poke_interval)}"
+        if self.exponential_backoff and not self.deferrable:
+            how_often += " at first"
+        return will_wait(self._subject, how_often, self.timeout, self._began_at)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as the base class does, but skip after a timeout only: a trigger that broke is none."""
@@ -104,7 +157,7 @@ class KieBaseSensor(BaseSensorOperator):
             message = f"{error} {self._after_timeout()}".rstrip()
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipping after the timeout: {message}") from error
-            raise AirflowSensorTimeout(message) from error
+            raise AirflowSensorTimeout(message) from None
         except TaskDeferralError as error:
             if self.never_fail:
                 raise AirflowSkipException("Skipping because of never_fail.") from error

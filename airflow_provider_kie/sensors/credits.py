@@ -74,6 +74,10 @@ class KieCreditsSensor(KieBaseSensor):
         is_done = self._judge(balance, context).outcome == "done"
         return PokeReturnValue(is_done=is_done, xcom_value=balance)
 
+    @property
+    def _subject(self) -> str:
+        return f"a balance that is {self._goal()} credits"
+
     def _check_arguments(self) -> None:
         self._goal()
 
@@ -99,11 +103,9 @@ class KieCreditsSensor(KieBaseSensor):
             silent_fail=self.silent_fail,
         )
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> float:
-        """Resume after the trigger's event."""
+    def _read(self, event: dict[str, Any] | None) -> float:
         from airflow_provider_kie.triggers.credits import read_event
 
-        with self._skipping_if_never_fail():
-            balance = read_event(event)
+        balance = read_event(event)
         self.log.info("The balance is %.15g credits", balance)
         return balance

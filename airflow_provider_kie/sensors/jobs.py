@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import PokeReturnValue
 
 from airflow_provider_kie._compat import conf
+from airflow_provider_kie.links import KieJobLink
 from airflow_provider_kie.sensors._base import KieBaseSensor
 
 if TYPE_CHECKING:
@@ -48,9 +49,8 @@ class KieJobSensor(KieBaseSensor):
     """
 
     template_fields: Sequence[str] = ("job_id", "api", "kie_conn_id")
+    operator_extra_links = (KieJobLink(),)
     ui_color = "#fff2cc"
-
-    _began_at: float | None = None
 
     def __init__(
         self,
@@ -86,24 +86,19 @@ class KieJobSensor(KieBaseSensor):
         # With silent_fail an error here would be waited on after, so the failed job goes to ``execute``.
         return PokeReturnValue(is_done=decision.outcome != "wait", xcom_value=job)
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
-        self._began_at = time.time()
-        return self._result(super().execute(context))
-
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Resume after the trigger's event."""
+    def _read(self, event: dict[str, Any] | None) -> Job:
         from airflow_provider_kie.triggers.jobs import job_in
 
-        with self._skipping_if_never_fail():
-            job = job_in(event)
-        return self._result(job)
+        return job_in(event)
 
-    def _result(self, job: Job) -> dict[str, Any]:
+    def _result(self, value: Job) -> dict[str, Any]:
         from airflow_provider_kie.hooks.kie import KieHook
 
-        with self._skipping_if_never_fail():
-            return KieHook(self.kie_conn_id).finish(job, job).to_dict()
+        return KieHook(self.kie_conn_id).finish(value, value).to_dict()
+
+    @property
+    def _subject(self) -> str:
+        return f"job {self.job_id}"
 
     def _check_arguments(self) -> None:
         from airflow_provider_kie.client.api.jobs import family_of
@@ -134,7 +129,7 @@ class KieJobSensor(KieBaseSensor):
             self.api,
             kie_conn_id=self.kie_conn_id,
             poll_interval=polling_interval(self.poke_interval),
-            submitted_at=self._began_at,
+            submitted_at=self._began_at or None,
             silent_fail=self.silent_fail,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from datetime import timedelta
@@ -22,7 +23,7 @@ from airflow_provider_kie.decisions.credits import (
     Snapshot,
     decide,
 )
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, will_ask_again
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog, will_ask_again
 from airflow_provider_kie.triggers._accounts import ready_hook
 from airflow_provider_kie.triggers._events import event_of, read_event
 from airflow_provider_kie.triggers._memory import Look, SnapshotStore, looks
@@ -50,7 +51,6 @@ class _SharedPollTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.kie_conn_id = kie_conn_id
         self.poke_interval = poke_interval
-        self._last_message = ""
 
     def shared_stream_key(self) -> Hashable | None:
         """Identify the poll that this trigger can share."""
@@ -75,14 +75,11 @@ class _SharedPollTrigger(BaseEventTrigger):
         """Listen alone, where Airflow does not share: before 3.3, and in ``dag.test()``."""
         return self.filter_shared_stream(self.open_shared_stream(self.serialize()[1]))
 
-    async def _log_once(self, level: int, message: str) -> None:
-        """Log a message unless it was the last one: a thousand that wait side by side would fill the log."""
-        if message != self._last_message:
-            self._last_message = message
-            # All learn it at once, and a thousand lines in a row would hold up the event loop; a single one
-            # too, while the triggerer has no time to read it.
-            await asyncio.sleep(random.uniform(0, min(1.0, self.poke_interval / 2)))  # noqa: S311
-            await asyncio.to_thread(log.log, level, "%s", message)
+    async def _tell(self, level: int, message: str) -> None:
+        # All learn it at once, and a thousand lines in a row would hold up the event loop; a single one too,
+        # while the triggerer has no time to read it.
+        await asyncio.sleep(random.uniform(0, min(1.0, self.poke_interval / 2)))  # noqa: S311
+        await asyncio.to_thread(log.log, level, "%s", message)
 
 
 class KieCreditsTrigger(_SharedPollTrigger):
@@ -133,14 +130,17 @@ class KieCreditsTrigger(_SharedPollTrigger):
         :param shared_stream: Balances and errors.
         :return: One event, for :func:`read_event`.
         """
-        failures = ConsecutiveFailures()
+        failures, said, began = ConsecutiveFailures(), WaitingLog(), time.monotonic()
         async for result in shared_stream:
             decision = decide(self.goal, failures, result, silent_fail=self.silent_fail)
             failures = decision.failures
             if decision.outcome != "wait":
                 yield TriggerEvent(event_of(result))
                 return
-            await self._log_once(decision.level, decision.message)
+            # After an error the next poll is later than that.
+            pause = None if isinstance(result, KieError) else polling_interval(self.poke_interval)
+            if line := said.line(decision, time.monotonic() - began, pause):
+                await self._tell(decision.level, line)
 
 
 class KieCreditsEventTrigger(_SharedPollTrigger):
@@ -223,11 +223,13 @@ class KieCreditsEventTrigger(_SharedPollTrigger):
         """
         store = SnapshotStore(getattr(self, "asset_state_store", None), self._store_key)  # 3.3 and later
         before: Snapshot | None = None
+        said = ""
         async for look in shared_stream:
             if isinstance(look.result, KieError):
-                await self._log_once(logging.WARNING, will_ask_again("the balance", look.result))
+                if (message := will_ask_again("the balance", look.result)) != said:
+                    await self._tell(logging.WARNING, said := message)
                 continue
-            self._last_message = ""  # the next failure is news again
+            said = ""  # the next failure is news again
             before = await store.load(before)
             now, fires = self.crossing.observe(before, look.result)
             if fires and before is None and not store.is_settled:

@@ -18,7 +18,7 @@ from airflow_provider_kie.client.api.records import Job
 from airflow_provider_kie.client.arguments import check_job_id, optional_seconds
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.decisions.jobs import Durations, decide, seconds_to_look
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog
 from airflow_provider_kie.triggers._events import event_of, job_in, read_job_event
 from airflow_provider_kie.triggers._poller import shared_poller
 from airflow_provider_kie.triggers._polling import seconds_to_wait
@@ -71,7 +71,6 @@ class KieJobTrigger(BaseTrigger):
         self.submitted_at = time.time() if submitted_at is None else submitted_at
         self.deadline = deadline
         self.silent_fail = silent_fail
-        self._last_message = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Serialize the trigger; never includes secrets."""
@@ -88,7 +87,7 @@ class KieJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncGenerator[TriggerEvent, None]:
         """Give one event, for :func:`read_job_event`."""
-        yield TriggerEvent(event_of(await self._wait()))
+        yield TriggerEvent(event_of(await self._wait()) | {"job_id": self.job_id})
 
     async def on_kill(self) -> None:
         """Say what becomes of the job when a person ends the waiting (from Airflow 3.3 on)."""
@@ -103,20 +102,24 @@ class KieJobTrigger(BaseTrigger):
         return max(0.0, time.time() - self.submitted_at)
 
     async def _wait(self) -> Job | KieError:
-        failures, failed, poll = ConsecutiveFailures(), 0, None
+        failures, failed, said = ConsecutiveFailures(), 0, WaitingLog()
+        pause = self._pause(failed, None)
         async with shared_poller(self.kie_conn_id) as poller:
             while True:
-                await asyncio.sleep(self._pause(failed, poll))
+                await asyncio.sleep(pause)
                 poll = await poller.look(self.job_id, self.api)
                 decision = decide(self.job_id, failures, poll, age=self._age, silent_fail=self.silent_fail)
                 if decision.outcome != "wait":
                     return self._end(poll)
-                await self._say(decision)
                 failures = decision.failures
                 # Before a new job has a record there is nothing wrong with kie.ai.
                 failed = failed + 1 if isinstance(poll, KieError) and not poll.unknown_job else 0
                 if self.deadline is not None and time.time() >= self.deadline:
                     return self._timeout(poll)
+                pause = self._pause(failed, poll)
+                if line := said.line(decision, self._age, pause):
+                    # Off the event loop: writing waits for whoever reads the log.
+                    await asyncio.to_thread(log.log, decision.level, "%s", line)
 
     def _pause(self, failed: int, poll: Job | KieError | None) -> float:
         """Calculate how many seconds to wait: never beyond the deadline."""
@@ -138,9 +141,3 @@ class KieJobTrigger(BaseTrigger):
 
     def _timeout(self, poll: Job | KieError) -> KieError:
         return (poll if isinstance(poll, Job) else self._known).to_timeout("its timeout")
-
-    async def _say(self, decision: Decision) -> None:
-        """Log what is new, off the event loop: writing waits for whoever reads the log."""
-        if decision.message != self._last_message:
-            self._last_message = decision.message
-            await asyncio.to_thread(log.log, decision.level, "%s", decision.message)

@@ -35,7 +35,7 @@ class Case:
 
 def _without_airflows(error: Exception | None) -> Exception | None:
     """Give the error itself, where Airflow is told besides that no retry can mend it."""
-    cause = error.__cause__ if isinstance(error, AirflowFailException) else error
+    cause = error.__context__ if isinstance(error, AirflowFailException) else error
     return cause if isinstance(cause, Exception) else error
 
 

@@ -123,7 +123,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
         return {"result": operator.execute({})}
     except Exception as error:
         kinds = [each.__name__ for each in type(error).__mro__]
-        cause = error.__cause__
+        cause = error.__context__
         return {"error": kinds + [each.__name__ for each in type(cause).__mro__], "told": f"{error} {cause}"}
 
 

@@ -128,7 +128,7 @@ def test_a_chat_is_never_billed_twice(name: str, way: str, kie: KieSimulator) ->
     assert len(kie.requests_to("chat")) == case.posts
     assert len(kie.chats) == case.billed
     assert str(caught.value).count(BILLED) == case.said
-    error = caught.value.__cause__ if isinstance(caught.value, AirflowFailException) else caught.value
+    error = caught.value.__context__ if isinstance(caught.value, AirflowFailException) else caught.value
     assert isinstance(error, KieError)
     assert error.airflow_may_retry is case.retry
     if way == "operator":

@@ -162,7 +162,7 @@ def test_a_second_try_submits_only_what_nobody_has_or_a_person_asks_for(
         assert (ended.result["urls"], ended.result["credits"]) == (list(job.urls), PRICE)
     else:
         assert isinstance(ended.error, AirflowFailException)
-        assert ("in doubt" in repr(ended.error.__cause__) or "was sending" in ended.said) == (
+        assert ("in doubt" in repr(ended.error.__context__) or "was sending" in ended.said) == (
             row.gives == "doubt"
         )
     names = {"input": "input['size']", "model": "model"}.get(row.change)

@@ -83,6 +83,7 @@ class TaskInstance:
         self._resumed = resumed or {}
         self.pid = 0
         self.states: list[str] = []
+        self.told: dict[str, Any] = {}
         self.requests: list[Request] = []
         self.told_to_end_at: float | None = None
         self.is_told_to_end = threading.Event()
@@ -179,6 +180,7 @@ class TaskInstance:
             self.requests.append(request)
             if request.route == "state":
                 self.states.append(body["state"])
+                self.told = body
                 if body["state"] == "deferred":
                     self.deferral = Deferral.read(body)
             elif request.route == "run":

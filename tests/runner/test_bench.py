@@ -20,8 +20,9 @@ def test_a_task_succeeds_and_airflow_has_its_result(put: Put, kie: KieSimulator,
 
 
 def test_a_task_that_fails_is_retried_as_often_as_it_says(put: Put, kie: KieSimulator) -> None:
-    task = put("sensor", retries=1, threshold=1)
-    kie.fail_next("credit", code=401, times=2)
+    task = put("sensor", retries=1, threshold=1, poke_interval=0.01)
+    # Three odd answers in a row end a try.
+    kie.fail_next("credit", body="{}", times=6)
     assert [task.run().state for _ in range(2)] == ["up_for_retry", "failed"]
     task.airflow.clear()
     assert task.run().state == "success"

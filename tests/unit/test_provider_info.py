@@ -16,6 +16,9 @@ from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.operators.chat import KieChatOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from airflow_provider_kie.operators.jobs import KieGenerateOperator
+from airflow_provider_kie.sensors.credits import KieCreditsSensor
+from airflow_provider_kie.sensors.jobs import KieJobSensor
 
 INFO = get_provider_info()
 CONNECTION_TYPE = INFO["connection-types"][0]
@@ -58,14 +61,15 @@ def test_every_module_is_listed_once(kind: str) -> None:
         importlib.import_module(module)
 
 
-def test_the_links_exist_and_name_no_file() -> None:
+def test_the_links_are_those_of_jobs() -> None:
+    links = []
     for path in INFO["extra-links"]:
         module, _, name = path.rpartition(".")
-        link = getattr(importlib.import_module(module), name)()
-        assert link.get_link(None, ti_key=None) == "https://kie.ai/logs"
-        assert link.name == "kie.ai logs"
-        for operator in (KieUploadOperator, KieDownloadOperator, KieChatOperator):
-            assert [type(extra) for extra in operator.operator_extra_links] == [type(link)]
+        links.append(getattr(importlib.import_module(module), name))
+    for kind in (KieGenerateOperator, KieJobSensor):
+        assert [type(link) for link in kind.operator_extra_links] == links
+    for other in (KieUploadOperator, KieDownloadOperator, KieChatOperator, KieCreditsSensor):
+        assert list(other.operator_extra_links) == []
 
 
 def test_the_hook_is_the_connection_types() -> None:

@@ -133,7 +133,8 @@ def test_a_balance_ends_the_waiting_or_not_and_ends_a_row_of_failures(
     balance: float, outcome: Any, message: str
 ) -> None:
     decision = decide(CreditsGoal(100.0), TWO_FAILED, balance)
-    assert decision == Decision(outcome, message, logging.INFO, ConsecutiveFailures())
+    topic = "balance" if outcome == "wait" else ""
+    assert decision == Decision(outcome, message, logging.INFO, ConsecutiveFailures(), topic)
 
 
 def test_a_failed_poll_is_decided_with_those_before_it() -> None:

@@ -79,7 +79,7 @@ def test_a_bad_file_does_not_stop_the_others_and_one_error_says_all(
     operator = KieDownloadOperator(task_id="down", file_url=urls, destination=str(tmp_path))
     with pytest.raises(AirflowFailException) as caught:
         operator.execute(context())
-    error = caught.value.__cause__
+    error = caught.value.__context__
     assert isinstance(error, KieBatchError)
     assert [file for file, _ in error.failures] == [urls[1], urls[3]]
     message = str(error)

@@ -84,7 +84,7 @@ def test_a_wrong_key_fails_without_retry(
     monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", other)
     with pytest.raises(AirflowFailException, match="KieAuthError") as caught:
         execute(KieUploadOperator(task_id="up", source=photo, upload_path="a"))
-    assert isinstance(caught.value.__cause__, errors.KieAuthError)
+    assert isinstance(caught.value.__context__, errors.KieAuthError)
 
 
 @pytest.mark.parametrize("code", [401, 402, 404, 422, 433, 505])
@@ -93,8 +93,8 @@ def test_what_no_retry_can_mend_fails_at_once(code: int, kie_simulator: KieSimul
     kie_simulator.fail_next("download-url", code=code)
     with pytest.raises(AirflowFailException) as caught:
         execute(KieDownloadOperator(task_id="down", file_url=url, destination=tmp_path / "a"))
-    assert isinstance(caught.value.__cause__, errors.KieError)
-    assert caught.value.__cause__.code == code
+    assert isinstance(caught.value.__context__, errors.KieError)
+    assert caught.value.__context__.code == code
     assert len(kie_simulator.requests) == 1
 
 

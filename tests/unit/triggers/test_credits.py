@@ -20,6 +20,7 @@ from airflow_provider_kie.client.errors import (
     KieResponseError,
     KieUnavailableError,
 )
+from airflow_provider_kie.decisions import waiting
 from airflow_provider_kie.simulator import KieSimulator
 from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger, KieCreditsTrigger, read_event
 from tests.unit.triggers.listeners import events_of, trigger
@@ -171,6 +172,27 @@ async def test_a_thousand_that_wait_say_only_what_is_new(caplog: pytest.LogCaptu
         "Asking for the balance failed, will ask again: down",
         "The balance of 2 credits is not yet at least 50",
     ]
+
+
+async def test_now_and_then_it_says_that_it_still_waits(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "FIRST_SILENCE", 0.0)
+    caplog.set_level("INFO", "airflow_provider_kie")
+    await events_of(trigger(), 1.0, 2.0, KieUnavailableError("down", code=500), KieUnavailableError("down"))
+    said = [re.sub(r"in \S+ s", "in ... s", record.getMessage()) for record in caplog.records]
+    assert said == [
+        "The balance of 1 credits is not yet at least 50",
+        "The balance of 2 credits is not yet at least 50 (2 looks in ... s, the next in ... s)",
+        "Asking for the balance failed, will ask again: down",
+        "Asking for the balance failed, will ask again: down (4 looks in ... s)",
+    ]
+
+
+async def test_a_balance_that_moves_is_no_news_to_a_thousand(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "airflow_provider_kie")
+    await events_of(trigger(), *[float(balance) for balance in range(40)])
+    assert len(caplog.records) == 1
 
 
 async def test_many_that_learn_the_same_do_not_hold_up_the_event_loop(

@@ -1,0 +1,88 @@
+"""What every operator and sensor of this provider has: failures that read well, and a retry policy."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_kie._compat import HAS_RETRY_POLICIES, AirflowFailException, RetryPolicy
+from airflow_provider_kie.retry_policy import KieRetryPolicy
+
+if TYPE_CHECKING:
+    from airflow_provider_kie.client.errors import KieError
+
+log = logging.getLogger(__name__)
+
+# With Airflow's ``retry_delay`` of 5 minutes an hour, as maintenance may take.
+RETRY_POLICY = KieRetryPolicy(max_reschedules=12) if HAS_RETRY_POLICIES else None
+
+
+class KieBaseOperator(BaseOperator):
+    """
+    Has a retry policy, from Airflow 3.3 on.
+
+    :param retry_policy: Another one; None for none.
+    """
+
+    # A default of an argument: Airflow gives it to mapped tasks as well, and ``default_args`` replace it.
+    def __init__(self, *, retry_policy: RetryPolicy | None = RETRY_POLICY, **kwargs: Any) -> None:
+        if HAS_RETRY_POLICIES:
+            kwargs["retry_policy"] = retry_policy
+        super().__init__(**kwargs)
+
+
+class PlainFailures:
+    """
+    A context in which failures lose the frames on their way: a log then ends with what went wrong.
+
+    Errors of ours, and of files and networks, come out with their class and attributes, raised right here.
+    An error of ours has what led to it as its ``__context__``, which no traceback shows. The whole traceback
+    goes to the log at the level DEBUG. Anything else is a bug, or a wrong argument, and keeps its own.
+
+    :param told_as: Makes of an error of ours what is raised; by default the error itself.
+    """
+
+    # No generator: ``contextlib`` would put the frames back.
+    def __init__(self, told_as: Callable[[KieError], Exception] = lambda error: error) -> None:
+        self._told_as = told_as
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from airflow_provider_kie.client.errors import KieError
+
+        if not isinstance(error, KieError | OSError):
+            return
+        log.debug("The whole traceback of what ends this task", exc_info=error)
+        error.with_traceback(None)
+        if isinstance(error, KieError):
+            raise self._told_as(error) from None
+        raise error
+
+
+def fail_without_retry() -> PlainFailures:
+    """
+    Turn errors that no retry can mend into an ``AirflowFailException``, so that the task fails at once.
+
+    :return: A context manager. What it raises has the
+        :class:`~airflow_provider_kie.client.errors.KieError` as its ``__context__``: a wrong key, no credits,
+        a refused request, a file that is gone, a connection with an unusable field.
+    """
+    return PlainFailures(_without_retry)
+
+
+def _without_retry(error: KieError) -> Exception:
+    from airflow_provider_kie.client.errors import KieBatchError
+
+    if error.airflow_may_retry:
+        return error
+    # A batch's message names the class of each failure.
+    name = "" if isinstance(error, KieBatchError) else f"{type(error).__name__}: "
+    return AirflowFailException(f"{name}{error}")
