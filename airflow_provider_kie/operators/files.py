@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -104,7 +105,9 @@ class KieUploadOperator(_FileOperator):
     Upload a file to kie.ai; free. kie.ai deletes it after one to three days.
 
     :param source: Local path, ``file://`` URL, object storage URL such as ``s3://bucket/key``, or an http(s)
-        URL, which kie.ai fetches itself unless ``method`` is ``stream``; or a list of these. (templated)
+        URL, which kie.ai fetches itself unless ``method`` is ``stream``; a folder, for the files directly in
+        it (in object storage it ends with a slash), or a pattern such as ``inbox/*.png``; or a list of all
+        these. (templated)
     :param upload_path: Folder at kie.ai; slashes at its ends are stripped. (templated)
     :param file_name: Name at kie.ai, where an existing file of that name is overwritten; by default a unique
         name that ends like the source's. (templated)
@@ -116,9 +119,11 @@ class KieUploadOperator(_FileOperator):
     :param kie_conn_id: Airflow connection of kie.ai. (templated)
     :return: ``{source, method, file_name, file_path, download_url, file_size, mime_type, uploaded_at,
         expires_at, sha256, seconds, retries}``: times in ISO 8601 UTC; ``sha256`` is None where kie.ai
-        fetched the file. For a list, a list of these in the order given.
+        fetched the file. For a list, a list of these in the order given; for a folder or a pattern too,
+        sorted, even if it is one file.
     :raises ValueError: An argument is unusable, or the source is empty.
-    :raises OSError: The source is missing, a folder, or unreadable; nothing was sent.
+    :raises OSError: The source is missing or unreadable, or no file is in the folder or fits the pattern;
+        nothing was sent.
     :raises AirflowFailException: No retry can help, with a wrong key for example.
     :raises KieError: kie.ai could not be reached after all retries, or holds other bytes than were sent.
     :raises KieBatchError: Some files of a list failed; all were tried. From Airflow 3.3 on, a retry of the
@@ -161,7 +166,8 @@ class KieUploadOperator(_FileOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the file or files."""
-        from airflow_provider_kie.files.upload import Upload
+        from airflow_provider_kie.files.batch import run_aside
+        from airflow_provider_kie.files.upload import Upload, expand_all
 
         how: dict[str, Any] = {
             "file_name": self.file_name,
@@ -169,11 +175,13 @@ class KieUploadOperator(_FileOperator):
             "source_conn_id": self.source_conn_id,
         }
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
-            return self._move(Upload.parse(self.source, self.upload_path, **how))
+            upload = Upload.parse(self.source, self.upload_path, **how)
+            uploads = run_aside(upload.expand, self._check_running)
+            return self._move(upload) if uploads is None else self._move_many(uploads, context)
         if self.file_name is not None:
             raise ValueError("file_name is for a single source; many files get unique names")
-        uploads = [Upload.parse(source, self.upload_path, **how) for source in self.source]
-        return self._move_many(uploads, context)
+        given = [Upload.parse(source, self.upload_path, **how) for source in self.source]
+        return self._move_many(run_aside(partial(expand_all, given), self._check_running), context)
 
 
 class KieDownloadOperator(_FileOperator):

@@ -64,6 +64,7 @@ LAYERS = [
     "files.local",
     "files.object_stores",
     "files.storage",
+    "files.sources",
     "files.batch",
     "files.upload",
     "files.download",
