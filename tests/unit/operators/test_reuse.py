@@ -174,7 +174,7 @@ def test_a_source_that_changes_between_the_look_and_the_sending_is_sent_again_by
         play(operator, store, 1)
     kie_simulator.reset()
     play(operator, store, 2)
-    assert len(kie_simulator.requests_to("file-base64-upload")) == 3
+    assert len(kie_simulator.requests_to("file-base64-upload")) == 2
 
 
 def test_a_retry_of_a_pattern_takes_what_has_come_meanwhile_and_nothing_twice(
