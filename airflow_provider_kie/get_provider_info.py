@@ -49,6 +49,13 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "asset-uris": [
+            {
+                "schemes": ["kie", "kie+http"],
+                "handler": None,
+                "to_openlineage_converter": "airflow_provider_kie.assets.to_openlineage",
+            }
+        ],
         "extra-links": ["airflow_provider_kie.links.KieLogsLink"],
         "connection-types": [
             {

@@ -72,7 +72,8 @@ class ObjectSource:
         return self.path.name
 
     def open(self) -> AbstractContextManager[Readable]:
-        opened = self.path.open("rb", block_size=_READ_AHEAD_BYTES)
+        # Not the path's own ``open``, which reports each read as lineage; the hook reports each file once.
+        opened = self.path.fs.open(self.path.path, "rb", block_size=_READ_AHEAD_BYTES)
         return cast("AbstractContextManager[Readable]", opened)
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from airflow_provider_kie.files.download import Download, IfExists
 from airflow_provider_kie.files.local import Unfinished
 from airflow_provider_kie.files.results import DownloadedFile, UploadedFile
 from airflow_provider_kie.files.upload import Upload, expand_all
-from airflow_provider_kie.hooks import _form, _metrics
+from airflow_provider_kie.hooks import _form, _lineage, _metrics
 from airflow_provider_kie.hooks._chat import KieChatHook
 from airflow_provider_kie.hooks._jobs import KieJobsHook
 
@@ -243,9 +243,11 @@ class KieHook(KieJobsHook, KieChatHook):
             return []
         with self.get_conn(connections=max_concurrency) as client:
             session = Session(client, Unfinished(client.check_running), _metrics.report_moved)
-            return run_all(
+            futures = run_all(
                 transfers, session, max_concurrency=max_concurrency, on_done=on_done, on_wait=on_wait
             )
+        _lineage.report_moved(self, [future.result() for future in futures if not future.exception()])
+        return futures
 
     def test_connection(self) -> tuple[bool, str]:
         """

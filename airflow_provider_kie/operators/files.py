@@ -37,19 +37,23 @@ class _FileOperator(BaseOperator):
         super()._do_render_template_fields(*args, **kwargs)
         mask_queries(getattr(self, self.url_field))
 
-    def _move(self, transfer: Upload | Download) -> dict[str, Any]:
+    def _move(self, transfer: Upload | Download, context: Context) -> dict[str, Any]:
         """Move one file."""
+        from airflow_provider_kie._outlets import tell_outlets
         from airflow_provider_kie.hooks.kie import KieHook
 
         with fail_without_retry():
             hook = KieHook(self.kie_conn_id)
             [future] = hook.move([transfer], max_concurrency=1, on_wait=self._check_running)
-            return future.result().to_dict()
+            result = future.result().to_dict()
+        tell_outlets(self, context, result)
+        return result
 
     def _move_many(
         self, transfers: Sequence[Upload] | Sequence[Download], context: Context
     ) -> list[dict[str, Any]]:
         """Move many files, but for those that an earlier try has moved."""
+        from airflow_provider_kie._outlets import tell_outlets
         from airflow_provider_kie.files.batch import results_of
         from airflow_provider_kie.hooks.kie import KieHook
         from airflow_provider_kie.operators._finished import Finished
@@ -79,7 +83,9 @@ class _FileOperator(BaseOperator):
             raise
         finished.forget()
         self._check_running()
-        return [result.to_dict() for result in results]
+        told = [result.to_dict() for result in results]
+        tell_outlets(self, context, told)
+        return told
 
     def _is_ended(self) -> bool:
         return self._is_killed
@@ -177,7 +183,7 @@ class KieUploadOperator(_FileOperator):
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
             upload = Upload.parse(self.source, self.upload_path, **how)
             uploads = run_aside(upload.expand, self._check_running)
-            return self._move(upload) if uploads is None else self._move_many(uploads, context)
+            return self._move(upload, context) if uploads is None else self._move_many(uploads, context)
         if self.file_name is not None:
             raise ValueError("file_name is for a single source; many files get unique names")
         given = [Upload.parse(source, self.upload_path, **how) for source in self.source]
@@ -267,7 +273,7 @@ class KieDownloadOperator(_FileOperator):
         }
         expected = Expected.parse(self.expected_size, self.expected_sha256)
         if isinstance(self.file_url, str):
-            return self._move(Download.parse(self.file_url, expected=expected, **how))
+            return self._move(Download.parse(self.file_url, expected=expected, **how), context)
         if expected != Expected():
             raise ValueError("expected_size and expected_sha256 are for a single file_url")
         return self._move_many(Download.parse_many(self.file_url, **how), context)

@@ -89,7 +89,7 @@ class KieJobSensor(KieBaseSensor):
     def execute(self, context: Context) -> dict[str, Any]:
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
         self._began_at = time.time()
-        return self._result(super().execute(context))
+        return self._result(super().execute(context), context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the trigger's event."""
@@ -97,13 +97,20 @@ class KieJobSensor(KieBaseSensor):
 
         with self._skipping_if_never_fail():
             job = job_in(event)
-        return self._result(job)
+        return self._result(job, context)
 
-    def _result(self, job: Job) -> dict[str, Any]:
+    def _result(self, job: Job, context: Context) -> dict[str, Any]:
+        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie.hooks import _lineage
         from airflow_provider_kie.hooks.kie import KieHook
 
+        hook = KieHook(self.kie_conn_id)
         with self._skipping_if_never_fail():
-            return KieHook(self.kie_conn_id).finish(job, job).to_dict()
+            done = hook.finish(job, job)
+        _lineage.report_job(hook, done)
+        result = done.to_dict()
+        tell_outlets(self, context, result)
+        return result
 
     def _check_arguments(self) -> None:
         from airflow_provider_kie.client.api.jobs import family_of
