@@ -68,6 +68,12 @@ def test_the_links_exist_and_name_no_file() -> None:
             assert [type(extra) for extra in operator.operator_extra_links] == [type(link)]
 
 
+def test_the_converter_of_lineage_exists() -> None:
+    for entry in INFO["asset-uris"]:
+        module, _, name = entry["to_openlineage_converter"].rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
+
+
 def test_the_hook_is_the_connection_types() -> None:
     assert CONNECTION_TYPE["hook-class-name"] == f"{KieHook.__module__}.{KieHook.__qualname__}"
     assert CONNECTION_TYPE["connection-type"] == KieHook.conn_type
