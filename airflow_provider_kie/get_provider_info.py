@@ -49,6 +49,7 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "notifications": ["airflow_provider_kie.notifications.credits.KieLowCreditsNotifier"],
         "asset-uris": [
             {
                 "schemes": ["kie", "kie+http"],

@@ -78,6 +78,7 @@ LAYERS = [
     "hooks._jobs",
     "hooks._chat",
     "hooks.kie",
+    "notifications.credits",
     "triggers._accounts",
     "triggers._events",
     "triggers._polling",
@@ -205,6 +206,16 @@ def test_a_dag_file_pays_for_at_most_15_modules() -> None:
     assert not [
         name for name in modules if name.startswith(("airflow_provider_kie.client", "airflow.triggers"))
     ]
+
+
+def test_a_notifier_costs_a_dag_file_itself_alone() -> None:
+    code = (
+        "import sys; from airflow.sdk import DAG, BaseNotifier; before = set(sys.modules);"
+        "from airflow_provider_kie.notifications.credits import KieLowCreditsNotifier;"
+        "print(len(set(sys.modules) - before))"
+    )
+    # Its package, and the two above it.
+    assert int(run_python(code)) <= 3
 
 
 def test_the_pytest_plugin_does_not_load_the_simulator() -> None:

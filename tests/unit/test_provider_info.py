@@ -10,6 +10,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+from airflow.sdk import BaseNotifier
 
 import airflow_provider_kie
 from airflow_provider_kie.get_provider_info import get_provider_info
@@ -66,6 +67,15 @@ def test_the_links_exist_and_name_no_file() -> None:
         assert link.name == "kie.ai logs"
         for operator in (KieUploadOperator, KieDownloadOperator, KieChatOperator):
             assert [type(extra) for extra in operator.operator_extra_links] == [type(link)]
+
+
+def test_the_notifiers_exist() -> None:
+    package = importlib.import_module("airflow_provider_kie.notifications")
+    modules = [f"{package.__name__}.{name}" for _, name, _ in pkgutil.iter_modules(package.__path__)]
+    assert [path.rpartition(".")[0] for path in INFO["notifications"]] == modules
+    for path in INFO["notifications"]:
+        module, _, name = path.rpartition(".")
+        assert issubclass(getattr(importlib.import_module(module), name), BaseNotifier)
 
 
 def test_the_converter_of_lineage_exists() -> None:
