@@ -12,12 +12,14 @@ from airflow.sdk import Asset, AssetAlias
 from airflow_provider_kie._outlets import EXTRA_BYTES, extra_of, tell_outlets
 
 
-class Events(dict[Any, Any]):
+class Events:
     """The accessors of a context."""
 
-    def __missing__(self, key: Any) -> Any:
-        self[key] = SimpleNamespace(extra={"mine": 1})
-        return self[key]
+    def __init__(self) -> None:
+        self.extras: dict[str, dict[str, Any]] = {}
+
+    def __getitem__(self, outlet: Any) -> Any:
+        return SimpleNamespace(extra=self.extras.setdefault(outlet.name, {"mine": 1}))
 
 
 def task(*outlets: Any) -> Any:
@@ -26,8 +28,9 @@ def task(*outlets: Any) -> Any:
 
 def test_a_result_is_put_beside_what_is_there() -> None:
     events = Events()
-    tell_outlets(task(Asset("a"), AssetAlias("b")), {"outlet_events": events}, {"path": "/a"})
-    assert [event.extra for event in events.values()] == [{"mine": 1, "path": "/a"}]
+    context: Any = {"outlet_events": events}
+    tell_outlets(task(Asset("a"), AssetAlias("b")), context, {"path": "/a"})
+    assert events.extras == {"a": {"mine": 1, "path": "/a"}}
 
 
 def test_a_long_list_becomes_a_sum() -> None:
