@@ -36,7 +36,6 @@ with DAG(
     params={"model": Param("demo/edit", type="string"), "prompt": Param("wind in the trees", type="string")},
     tags=["kie"],
 ) as dag:
-    # [START howto_notifier_kie_low_credits]
     notice = KieLowCreditsNotifier(
         threshold=50,
         notify=[
@@ -50,4 +49,3 @@ with DAG(
         on_success_callback=[notice],
         on_failure_callback=[notice],
     )
-    # [END howto_notifier_kie_low_credits]
