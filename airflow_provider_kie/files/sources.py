@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -50,6 +51,32 @@ def files_behind(source: Location, conn_id: str | None = None) -> list[Location]
     return [type(path)(str(one), conn_id=conn_id or conn_id_of(path)) for one in found]
 
 
+class _Pattern:
+    """
+    What is asked for below a folder that is named outright.
+
+    :param tail: The pattern from there on.
+    """
+
+    def __init__(self, tail: str) -> None:
+        parts = tail.split("/")
+        self.is_bounded = "**" not in parts
+        named = len(parts) - 1 if self.is_bounded else parts.index("**")
+        self._folders = [re.compile(glob_translate(part)) for part in parts[:named]]
+        self._whole = re.compile(glob_translate(tail))
+
+    def fits(self, name: str) -> bool:
+        """Tell whether a file is meant."""
+        return not _is_hidden(name) and self._whole.match(name) is not None
+
+    def leads_to(self, folder: str) -> bool:
+        """Tell whether files below a folder may be meant: no other is listed, or need be allowed to be."""
+        names = folder.split("/")
+        if _is_hidden(folder) or (self.is_bounded and len(names) > len(self._folders)):
+            return False
+        return all(part.match(name) for part, name in zip(self._folders, names, strict=False))
+
+
 def _local_files(path: Path, shown: str) -> list[Location] | None:
     if path.is_dir():
         root, tail = str(path), "*"
@@ -58,8 +85,7 @@ def _local_files(path: Path, shown: str) -> list[Location] | None:
         root = root or "/"
     else:
         return None
-    depth = _depth_of(tail)
-    names = _matching(tail, shown, _below_folder(Path(root), depth))
+    names = _sorted(_below_folder(root, _Pattern(tail)), shown)
     return [os.path.join(root, name) for name in names]
 
 
@@ -75,7 +101,7 @@ def _objects(path: ObjectStoragePath, shown: str) -> list[Location] | None:
         prefix = shown.removesuffix(tail)
     if not root:
         raise ValueError(f"{shown} would look through all of its storage: begin with a bucket or a folder")
-    names = _matching(tail, shown, _below_prefix(path.fs, root, _depth_of(tail)))
+    names = _sorted(_below_prefix(path.fs, root, _Pattern(tail)), shown)
     return [f"{prefix}{name}" for name in names]
 
 
@@ -86,43 +112,41 @@ def _split(pattern: str) -> tuple[str, str]:
     return root, pattern.removeprefix(f"{root}/")
 
 
-def _depth_of(tail: str) -> int | None:
-    parts = tail.split("/")
-    return None if "**" in parts else len(parts)
-
-
-def _matching(tail: str, shown: str, names: Iterator[str]) -> list[str]:
-    is_match = re.compile(glob_translate(tail)).match
-    try:
-        if found := sorted(name for name in names if is_match(name)):
+def _sorted(names: Iterator[str], shown: str) -> list[str]:
+    # What is named outright may be missing, too.
+    with contextlib.suppress(FileNotFoundError):
+        if found := sorted(names):
             return found
-    except FileNotFoundError:
-        pass
     raise FileNotFoundError(f"{shown}: there is no such file; hidden files and folders do not count")
 
 
-def _below_folder(root: Path, depth: int | None) -> Iterator[str]:
+def _below_folder(root: str, pattern: _Pattern) -> Iterator[str]:
     """Name the files below a folder, from there on; links are followed where they cannot lead in a circle."""
-    for folder, folders, names in os.walk(root, onerror=_fail, followlinks=depth is not None):
-        below = Path(folder).relative_to(root)
-        is_deepest = len(below.parts) + 1 == depth
-        folders[:] = [] if is_deepest else [name for name in folders if not name.startswith(".")]
+    for folder, folders, names in os.walk(root, onerror=_fail, followlinks=pattern.is_bounded):
+        below = "" if folder == root else f"{os.path.relpath(folder, root)}/"
+        folders[:] = [name for name in folders if pattern.leads_to(f"{below}{name}")]
         for name in names:
-            if not name.startswith(".") and (Path(folder) / name).is_file():
-                yield str(below / name)
+            if pattern.fits(f"{below}{name}") and os.path.isfile(os.path.join(folder, name)):
+                yield f"{below}{name}"
 
 
-def _below_prefix(fs: Any, root: str, depth: int | None) -> Iterator[str]:
+def _below_prefix(fs: Any, root: str, pattern: _Pattern, below: str = "") -> Iterator[str]:
     # Not by fsspec's ``glob`` or ``walk``, which leave out what they cannot list, and call the rest all.
-    for info in fs.ls(root, detail=True):
-        name = info["name"].rstrip("/").rpartition("/")[2]
-        if name.startswith(".") or info["name"].rstrip("/") == root:
+    folder = f"{root}/{below}".rstrip("/")
+    for info in fs.ls(folder, detail=True):
+        path = info["name"].rstrip("/")
+        name = f"{below}{path.rpartition('/')[2]}"
+        if path == folder:
             continue
-        if info["type"] == "file":
-            yield name
-        elif depth is None or depth > 1:
-            below = _below_prefix(fs, f"{root}/{name}", depth and depth - 1)
-            yield from (f"{name}/{one}" for one in below)
+        if info["type"] != "directory":
+            if pattern.fits(name):
+                yield name
+        elif pattern.leads_to(name):
+            yield from _below_prefix(fs, root, pattern, f"{name}/")
+
+
+def _is_hidden(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
 
 
 def _fail(error: OSError) -> NoReturn:

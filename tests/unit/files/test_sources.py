@@ -128,6 +128,33 @@ def test_links_to_files_count_and_links_cannot_lead_in_a_circle(tmp_path: Path) 
     assert files_behind(tmp_path / "in" / "*" / "*.png") == [f"{tmp_path}/in/circle/link.png"]
 
 
+def test_only_folders_that_a_pattern_may_mean_are_listed(
+    memory: MemoryFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    ls: Any = MemoryFileSystem.ls
+    scandir: Any = os.scandir
+
+    def noting(self: Any, path: str, *args: Any, **kwargs: Any) -> Any:
+        listed.append(path.removeprefix("/bucket"))
+        return ls(self, path, *args, **kwargs)
+
+    def noting_local(path: Any) -> Any:
+        listed.append(str(path).removeprefix(str(tmp_path)))
+        return scandir(path)
+
+    for name in ("day-1/in/a.png", "day-1/out/b.png", "night/in/c.png", "day-1/in/deep/d.png", "day-1.png"):
+        memory.pipe(f"/bucket/all/{name}", b"x")
+        (tmp_path / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "all" / name).write_bytes(b"x")
+    monkeypatch.setattr(MemoryFileSystem, "ls", noting)
+    monkeypatch.setattr(os, "scandir", noting_local)
+    for place in (str(tmp_path), "memory://bucket"):
+        listed.clear()
+        assert files_behind(f"{place}/all/day-*/in/*") == [f"{place}/all/day-1/in/a.png"]
+        assert listed == ["/all", "/all/day-1", "/all/day-1/in"]
+
+
 def test_a_folder_that_cannot_be_listed_is_an_error_and_not_left_out(
     memory: MemoryFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
