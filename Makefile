@@ -72,9 +72,11 @@ test-$(LATEST): .venv-$(LATEST)/installed
 test-$(OLDEST): .venv-$(OLDEST)/installed
 	.venv-$(OLDEST)/bin/python $(PYTEST)
 
-# Airflow's openai and common.ai providers, laid over the environment of the latest Airflow for this alone.
+# Airflow's openai, common.ai and openlineage providers, laid over the environment of the latest Airflow for this
+# alone.
 test-ai-providers: .venv-$(LATEST)/ai-providers/installed
-	PYTHONPATH=$(<D) $(BIN)/python -m pytest --quiet tests/contract/test_openai_providers.py
+	PYTHONPATH=$(<D) $(BIN)/python -m pytest --quiet tests/contract/test_openai_providers.py \
+	  tests/dags/test_openlineage.py
 
 .venv-$(LATEST)/ai-providers/installed: requirements/ai-providers.txt .venv-$(LATEST)/installed
 	rm -rf $(@D)

@@ -73,6 +73,19 @@ def get_stats() -> Any:
     return Stats
 
 
+def get_lineage_collector() -> Any:
+    """
+    Get what collects lineage; it does nothing where nobody wants to know.
+
+    :return: An object with ``add_input_asset`` and ``add_output_asset``.
+    """
+    try:
+        from airflow.sdk.lineage import get_hook_lineage_collector
+    except ImportError:  # Airflow 3.1
+        from airflow.lineage.hook import get_hook_lineage_collector  # type: ignore[no-redef, import-not-found]
+    return get_hook_lineage_collector()
+
+
 async def aget_connection(conn_id: str) -> Connection:
     """
     Get a connection without blocking the event loop.
@@ -105,5 +118,6 @@ __all__ = [
     "TaskDeferralTimeout",
     "aget_connection",
     "conf",
+    "get_lineage_collector",
     "get_stats",
 ]

@@ -49,6 +49,14 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "notifications": ["airflow_provider_kie.notifications.credits.KieLowCreditsNotifier"],
+        "asset-uris": [
+            {
+                "schemes": ["kie", "kie+http"],
+                "handler": None,
+                "to_openlineage_converter": "airflow_provider_kie.assets.to_openlineage",
+            }
+        ],
         "extra-links": ["airflow_provider_kie.links.KieJobLink"],
         "connection-types": [
             {

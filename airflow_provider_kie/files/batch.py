@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from queue import Empty, Queue
+from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from airflow_provider_kie.client.client import KieClient
@@ -19,6 +20,7 @@ from airflow_provider_kie.files.shutdown import ATTEMPTS, LOOK_SECONDS, PATIENCE
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 RESULT = TypeVar("RESULT", bound=Moved)
 RESULT_co = TypeVar("RESULT_co", bound=Moved, covariant=True)
 
@@ -95,6 +97,30 @@ def run_all(
         raise
     executor.shutdown()
     return list(begun)
+
+
+def run_aside(work: Callable[[], T], on_wait: Callable[[], None]) -> T:
+    """
+    Do what a storage may take long for; this thread sees that it is to end.
+
+    :param work: Changes nothing, so that it may be left behind; the process does not wait for it.
+    :param on_wait: Called in this thread at least ten times a second; ends the waiting by raising.
+    :return: What the work gives.
+    :raises Exception: What the work raises.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    on_wait()
+    Thread(target=run, name="kie-aside", daemon=True).start()
+    while not wait([future], timeout=LOOK_SECONDS).done:
+        on_wait()
+    return future.result()
 
 
 def results_of(transfers: Sequence[Transfer[RESULT]], futures: Sequence[Future[RESULT]]) -> list[RESULT]:

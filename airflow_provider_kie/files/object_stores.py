@@ -26,11 +26,14 @@ log = logging.getLogger(__name__)
 # Stores that show an object when the last byte of its upload has arrived, and never before. Elsewhere an
 # upload gets a name of its own first. What comes first in their paths is a bucket.
 _WHOLE_OR_NOTHING = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az"})
-# What brings them to Airflow.
+# What brings them to Airflow: an extra of this package, and the provider that it stands for.
+_S3 = ("s3", "apache-airflow-providers-amazon[s3fs]")
+_GS = ("gs", "apache-airflow-providers-google")
+_ABFS = ("abfs", "apache-airflow-providers-microsoft-azure")
 _PROVIDERS = {
-    **dict.fromkeys(("s3", "s3a", "s3n"), "apache-airflow-providers-amazon[s3fs]"),
-    **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
-    **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
+    **dict.fromkeys(("s3", "s3a", "s3n"), _S3),
+    **dict.fromkeys(("gs", "gcs"), _GS),
+    **dict.fromkeys(("abfs", "abfss", "adl"), _ABFS),
 }
 _PART_BYTES = 8 * 1024 * 1024
 _MOST_PARTS = 10_000
@@ -61,7 +64,7 @@ def find(location: str | ObjectStoragePath, conn_id: str | None) -> ObjectStorag
         # Fails for a scheme that no installed provider brings; the constructor itself may not.
         _ = path.fs
     except (ValueError, ImportError) as error:
-        raise ValueError(f"{shown}: {error}{_advice(scheme)}") from error
+        raise ValueError(f"{shown}: {error}{_advice(scheme, error)}") from error
     # Only those that work on an event loop are bound to their process.
     is_bound = getattr(path.fs, "async_impl", False)
     return _of_this_process(path) if is_bound and getattr(path.fs, "_pid", None) != os.getpid() else path
@@ -71,17 +74,29 @@ def _of_this_process(path: ObjectStoragePath) -> ObjectStoragePath:
     """Connect anew in a forked process: fsspec refuses what its parent had, which Airflow keeps."""
     from airflow.sdk.io import attach
 
-    # Airflow 3.1 has it among the options only.
-    conn_id = getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+    conn_id = conn_id_of(path)
     del attach(path.protocol, conn_id).fs
     return type(path)(str(path), conn_id=conn_id)
 
 
-def _advice(scheme: str) -> str:
+def conn_id_of(path: ObjectStoragePath) -> str | None:
+    """
+    Give the connection that a path belongs to.
+
+    :param path: Path.
+    :return: Its id; None if the path has none.
+    """
+    # Airflow 3.1 has it among the options only.
+    return getattr(path, "conn_id", None) or path.storage_options.get("conn_id")
+
+
+def _advice(scheme: str, error: Exception) -> str:
     from airflow.sdk.io import has_fs
 
-    provider = _PROVIDERS.get(scheme)
-    return f"; {scheme}:// comes with {provider}" if provider and not has_fs(scheme) else ""
+    if scheme not in _PROVIDERS or (has_fs(scheme) and not isinstance(error, ImportError)):
+        return ""
+    extra, provider = _PROVIDERS[scheme]
+    return f"; {scheme}:// comes with {provider}: pip install 'airflow-provider-kie[{extra}]'"
 
 
 def is_folder(path: ObjectStoragePath) -> bool:

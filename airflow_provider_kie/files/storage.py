@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _VERSION_KEYS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created")
 # s3fs would read 50 MB ahead, and hold them twice.
 _READ_AHEAD_BYTES = 5 * 1024 * 1024
+_FOLDER_ADVICE = "; KieUploadOperator and KieHook.upload_files take one, for the files in it"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class ObjectSource:
         return self.path.name
 
     def open(self) -> AbstractContextManager[Readable]:
-        opened = self.path.open("rb", block_size=_READ_AHEAD_BYTES)
+        # Not the path's own ``open``, which reports each read as lineage; the hook reports each file once.
+        opened = self.path.fs.open(self.path.path, "rb", block_size=_READ_AHEAD_BYTES)
         return cast("AbstractContextManager[Readable]", opened)
 
     def __str__(self) -> str:
@@ -90,7 +92,7 @@ def open_source(source: Location, conn_id: str | None = None) -> LocalSource | O
     :raises PermissionError: It may not be read.
     :raises ValueError: It is empty, no regular file, or of a storage that Airflow does not know.
     """
-    path = _locate(source, conn_id)
+    path = locate(source, conn_id)
     found = _local_source(path) if isinstance(path, Path) else _object_source(path, str(source))
     if found.size == 0:
         raise ValueError(f"{found} is empty; there is nothing to upload")
@@ -180,7 +182,7 @@ def open_target(
     """
     shown = str(destination)
     is_folder = is_folder or shown.endswith("/")
-    path = _locate(destination, conn_id)
+    path = locate(destination, conn_id)
     if isinstance(path, Path):
         is_folder = is_folder or path.is_dir()
         path = path / default_name if is_folder else path
@@ -209,7 +211,15 @@ def _warn_of_a_lost_slash(destination: Location, default_name: str, is_known: bo
         )
 
 
-def _locate(location: Location, conn_id: str | None) -> Path | ObjectStoragePath:
+def locate(location: Location, conn_id: str | None) -> Path | ObjectStoragePath:
+    """
+    Tell where a path or a URL leads; nothing is asked of its storage yet.
+
+    :param location: Local path, ``file://`` URL, or URL or path of an object storage.
+    :param conn_id: Airflow connection of the object storage.
+    :return: An absolute path of this worker, or one of an object storage.
+    :raises ValueError: It is empty, or of a storage that Airflow does not know.
+    """
     from airflow.sdk import ObjectStoragePath
 
     if isinstance(location, ObjectStoragePath):
@@ -248,7 +258,7 @@ def _path_of_file_url(url: str) -> str:
 def _local_source(path: Path) -> LocalSource:
     status = path.stat()
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{path} is a folder")
+        raise IsADirectoryError(f"{path} is a folder{_FOLDER_ADVICE}")
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} is no regular file")
     # An unreadable file fails here, before anything is sent.
@@ -267,7 +277,7 @@ def _object_source(path: ObjectStoragePath, shown: str) -> ObjectSource:
     with contextlib.suppress(FileNotFoundError):
         info = path.fs.info(path.path)
         if info["type"] == "directory":
-            raise IsADirectoryError(f"{shown} is a folder")
+            raise IsADirectoryError(f"{shown} is a folder{_FOLDER_ADVICE}, given as {shown}/")
         if info.get("size") is None:
             raise ValueError(f"{shown}: its storage does not tell the file's size")
         version = "-".join(str(info[key]) for key in ("size", *_VERSION_KEYS) if key in info)

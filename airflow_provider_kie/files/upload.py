@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self, get_args
 
 from airflow_provider_kie.client.api.files import UploadReceipt, upload_url
@@ -30,6 +31,7 @@ from airflow_provider_kie.client.urls import file_name_of, without_query
 from airflow_provider_kie.files.batch import Session
 from airflow_provider_kie.files.local import SPOOL_ADVICE, naming_a_full_disk, spooling
 from airflow_provider_kie.files.results import UploadedFile
+from airflow_provider_kie.files.sources import files_behind
 from airflow_provider_kie.files.storage import LocalSource, ObjectSource, open_source
 
 if TYPE_CHECKING:
@@ -101,6 +103,21 @@ class Upload:
         """The source, fit to be shown."""
         return without_query(str(self.source)) if self.is_url else str(self.source)
 
+    def expand(self) -> list[Self] | None:
+        """
+        Find the files that the source stands for, if it is a folder or a pattern.
+
+        :return: An upload for each; None if the source stands for itself.
+        :raises OSError: There is no file, or a folder cannot be listed.
+        :raises ValueError: There is a ``file_name``, or the pattern cannot be looked for.
+        """
+        files = None if self.is_url else files_behind(self.source, self.source_conn_id)
+        if files is None:
+            return None
+        if self.file_name is not None:
+            raise ValueError("file_name is for a single source; many files get unique names")
+        return [replace(self, source=file) for file in files]
+
     def run(self, *, session: Session) -> UploadedFile:
         """Upload it."""
         return self.prepare().run(session=session)
@@ -116,6 +133,22 @@ class Upload:
         started = time.monotonic()
         file = None if self.is_url else open_source(self.source, self.source_conn_id)
         return PreparedUpload(self, file, started)
+
+
+def expand_all(uploads: Sequence[Upload]) -> list[Upload]:
+    """
+    Put the files in the place of folders and patterns.
+
+    :param uploads: What to upload.
+    :return: The same, with files alone for sources.
+    :raises OSError: As :meth:`Upload.expand`.
+    :raises ValueError: As :meth:`Upload.expand`.
+    """
+    expanded: list[Upload] = []
+    for upload in uploads:
+        files = upload.expand()
+        expanded += [upload] if files is None else files
+    return expanded
 
 
 @dataclass(frozen=True)

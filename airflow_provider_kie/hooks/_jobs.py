@@ -23,7 +23,7 @@ from airflow_provider_kie.client.errors import (
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 from airflow_provider_kie.decisions.jobs import decide, seconds_to_look, waits_for_job
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog
-from airflow_provider_kie.hooks import _metrics
+from airflow_provider_kie.hooks import _lineage, _metrics
 from airflow_provider_kie.hooks._base import STEP_SECONDS, KieBaseHook, send_in_thread
 
 log = logging.getLogger(__name__)
@@ -168,7 +168,9 @@ class KieJobsHook(KieBaseHook):
         interval = optional_seconds("poll_interval", poll_interval)
         job_id = self.submit_job(input, model=model, api=api, callback_url=callback_url)
         job = Job(job_id, api, model)
-        return self.finish(job, self.wait_for_end(job, timeout=patience, poll_interval=interval))
+        done = self.finish(job, self.wait_for_end(job, timeout=patience, poll_interval=interval))
+        _lineage.report_job(self, done, input)
+        return done
 
     def wait_for_end(
         self,

@@ -15,8 +15,8 @@ from airflow_provider_kie.files.batch import RESULT, Session, Transfer, results_
 from airflow_provider_kie.files.download import Download, IfExists
 from airflow_provider_kie.files.local import Unfinished
 from airflow_provider_kie.files.results import DownloadedFile, UploadedFile
-from airflow_provider_kie.files.upload import Upload
-from airflow_provider_kie.hooks import _form, _metrics
+from airflow_provider_kie.files.upload import Upload, expand_all
+from airflow_provider_kie.hooks import _form, _lineage, _metrics
 from airflow_provider_kie.hooks._chat import KieChatHook
 from airflow_provider_kie.hooks._jobs import KieJobsHook
 
@@ -116,7 +116,7 @@ class KieHook(KieJobsHook, KieChatHook):
 
     def upload_files(
         self,
-        sources: Sequence[Location],
+        sources: Location | Sequence[Location],
         upload_path: str,
         *,
         method: UploadMethod = "auto",
@@ -126,19 +126,24 @@ class KieHook(KieJobsHook, KieChatHook):
         """
         Upload many files at once, each under a unique name; otherwise as :meth:`upload_file`.
 
-        :param sources: As ``source`` there.
+        :param sources: As ``source`` there; also a folder, for the files directly in it (in object storage it
+            ends with a slash), or a pattern such as ``inbox/*.png``; or a list of all these.
         :param upload_path: Folder at kie.ai.
         :param method: For all of them.
         :param source_conn_id: Airflow connection of the object storage that the sources are in.
         :param max_concurrency: How many at a time; they share one pool of connections.
-        :return: What kie.ai holds now, in the order of the sources.
+        :return: What kie.ai holds now, in the order of the sources; of a folder or a pattern, sorted.
         :raises ValueError: An argument is unusable; nothing was sent.
+        :raises OSError: A folder or a pattern has no file, or cannot be listed; nothing was sent.
         :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
         """
-        uploads = [
-            Upload.parse(source, upload_path, method=method, source_conn_id=source_conn_id)
-            for source in sources
-        ]
+        many = sources if isinstance(sources, Sequence) and not isinstance(sources, str) else [sources]
+        uploads = expand_all(
+            [
+                Upload.parse(source, upload_path, method=method, source_conn_id=source_conn_id)
+                for source in many
+            ]
+        )
         return results_of(uploads, self.move(uploads, max_concurrency=max_concurrency))
 
     def download_file(
@@ -238,9 +243,11 @@ class KieHook(KieJobsHook, KieChatHook):
             return []
         with self.get_conn(connections=max_concurrency) as client:
             session = Session(client, Unfinished(client.check_running), _metrics.report_moved)
-            return run_all(
+            futures = run_all(
                 transfers, session, max_concurrency=max_concurrency, on_done=on_done, on_wait=on_wait
             )
+        _lineage.report_moved(self, [future.result() for future in futures if not future.exception()])
+        return futures
 
     def test_connection(self) -> tuple[bool, str]:
         """

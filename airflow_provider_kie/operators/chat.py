@@ -92,6 +92,7 @@ class KieChatOperator(KieBaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask."""
+        from airflow_provider_kie._outlets import tell_outlets
         from airflow_provider_kie.client.api.chat import parse_json
         from airflow_provider_kie.client.arguments import check_choice
         from airflow_provider_kie.hooks.kie import KieHook
@@ -106,7 +107,10 @@ class KieChatOperator(KieBaseOperator):
                 options=self.options,
                 on_wait=self._check_running,
             )
-            return answer.to_dict() | {"parsed": parse_json(answer) if is_json else None}
+            result = answer.to_dict() | {"parsed": parse_json(answer) if is_json else None}
+        # ``raw`` has nothing that the other keys lack, but more of it.
+        tell_outlets(self, context, {name: value for name, value in result.items() if name != "raw"})
+        return result
 
     def on_kill(self) -> None:
         """Stop waiting; what was asked may be billed all the same."""

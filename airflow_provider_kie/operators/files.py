@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
@@ -32,19 +33,23 @@ class _FileOperator(KieBaseOperator):
         super()._do_render_template_fields(*args, **kwargs)
         mask_queries(getattr(self, self.url_field))
 
-    def _move(self, transfer: Upload | Download) -> dict[str, Any]:
+    def _move(self, transfer: Upload | Download, context: Context) -> dict[str, Any]:
         """Move one file."""
+        from airflow_provider_kie._outlets import tell_outlets
         from airflow_provider_kie.hooks.kie import KieHook
 
         with fail_without_retry():
             hook = KieHook(self.kie_conn_id)
             [future] = hook.move([transfer], max_concurrency=1, on_wait=self._check_running)
-            return future.result().to_dict()
+            result = future.result().to_dict()
+        tell_outlets(self, context, result)
+        return result
 
     def _move_many(
         self, transfers: Sequence[Upload] | Sequence[Download], context: Context
     ) -> list[dict[str, Any]]:
         """Move many files, but for those that an earlier try has moved."""
+        from airflow_provider_kie._outlets import tell_outlets
         from airflow_provider_kie.files.batch import results_of
         from airflow_provider_kie.hooks.kie import KieHook
         from airflow_provider_kie.operators._finished import Finished
@@ -74,7 +79,9 @@ class _FileOperator(KieBaseOperator):
             raise
         finished.forget()
         self._check_running()
-        return [result.to_dict() for result in results]
+        told = [result.to_dict() for result in results]
+        tell_outlets(self, context, told)
+        return told
 
     def _is_ended(self) -> bool:
         return self._is_killed
@@ -100,7 +107,9 @@ class KieUploadOperator(_FileOperator):
     Upload a file to kie.ai; free. kie.ai deletes it after one to three days.
 
     :param source: Local path, ``file://`` URL, object storage URL such as ``s3://bucket/key``, or an http(s)
-        URL, which kie.ai fetches itself unless ``method`` is ``stream``; or a list of these. (templated)
+        URL, which kie.ai fetches itself unless ``method`` is ``stream``; a folder, for the files directly in
+        it (in object storage it ends with a slash), or a pattern such as ``inbox/*.png``; or a list of all
+        these. (templated)
     :param upload_path: Folder at kie.ai; slashes at its ends are stripped. (templated)
     :param file_name: Name at kie.ai, where an existing file of that name is overwritten; by default a unique
         name that ends like the source's. (templated)
@@ -112,9 +121,11 @@ class KieUploadOperator(_FileOperator):
     :param kie_conn_id: Airflow connection of kie.ai. (templated)
     :return: ``{source, method, file_name, file_path, download_url, file_size, mime_type, uploaded_at,
         expires_at, sha256, seconds, retries}``: times in ISO 8601 UTC; ``sha256`` is None where kie.ai
-        fetched the file. For a list, a list of these in the order given.
+        fetched the file. For a list, a list of these in the order given; for a folder or a pattern too,
+        sorted, even if it is one file.
     :raises ValueError: An argument is unusable, or the source is empty.
-    :raises OSError: The source is missing, a folder, or unreadable; nothing was sent.
+    :raises OSError: The source is missing or unreadable, or no file is in the folder or fits the pattern;
+        nothing was sent.
     :raises AirflowFailException: No retry can help, with a wrong key for example.
     :raises KieError: kie.ai could not be reached after all retries, or holds other bytes than were sent.
     :raises KieBatchError: Some files of a list failed; all were tried. From Airflow 3.3 on, a retry of the
@@ -157,7 +168,8 @@ class KieUploadOperator(_FileOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the file or files."""
-        from airflow_provider_kie.files.upload import Upload
+        from airflow_provider_kie.files.batch import run_aside
+        from airflow_provider_kie.files.upload import Upload, expand_all
 
         how: dict[str, Any] = {
             "file_name": self.file_name,
@@ -165,11 +177,13 @@ class KieUploadOperator(_FileOperator):
             "source_conn_id": self.source_conn_id,
         }
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
-            return self._move(Upload.parse(self.source, self.upload_path, **how))
+            upload = Upload.parse(self.source, self.upload_path, **how)
+            uploads = run_aside(upload.expand, self._check_running)
+            return self._move(upload, context) if uploads is None else self._move_many(uploads, context)
         if self.file_name is not None:
             raise ValueError("file_name is for a single source; many files get unique names")
-        uploads = [Upload.parse(source, self.upload_path, **how) for source in self.source]
-        return self._move_many(uploads, context)
+        given = [Upload.parse(source, self.upload_path, **how) for source in self.source]
+        return self._move_many(run_aside(partial(expand_all, given), self._check_running), context)
 
 
 class KieDownloadOperator(_FileOperator):
@@ -255,7 +269,7 @@ class KieDownloadOperator(_FileOperator):
         }
         expected = Expected.parse(self.expected_size, self.expected_sha256)
         if isinstance(self.file_url, str):
-            return self._move(Download.parse(self.file_url, expected=expected, **how))
+            return self._move(Download.parse(self.file_url, expected=expected, **how), context)
         if expected != Expected():
             raise ValueError("expected_size and expected_sha256 are for a single file_url")
         return self._move_many(Download.parse_many(self.file_url, **how), context)

@@ -135,7 +135,7 @@ class KieGenerateOperator(KieBaseOperator):
                 if self.deferrable:
                     self._defer(order, job, generation.age)
                 job = generation.wait(job)
-        return job.to_dict()
+        return self._result(job, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Resume after the trigger's event."""
@@ -154,7 +154,8 @@ class KieGenerateOperator(KieBaseOperator):
                 raise
             self.job_id = job.job_id
             generation.resume(job.job_id)
-            return generation.finish(Job(job.job_id, job.api, self.model), job).to_dict()
+            job = generation.finish(Job(job.job_id, job.api, self.model), job)
+        return self._result(job, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as the base class does; if the trigger is gone, say what that means for the job."""
@@ -180,6 +181,17 @@ class KieGenerateOperator(KieBaseOperator):
             self.job_id = getattr(error, "job_id", None) or self.job_id
             self.is_in_doubt = isinstance(error, KieInDoubtError)
             raise
+
+    def _result(self, job: Job, context: Context) -> dict[str, Any]:
+        """Give the job as XCom has it, and tell lineage and the outlets' events of it."""
+        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie.hooks import _lineage
+        from airflow_provider_kie.hooks.kie import KieHook
+
+        result = job.to_dict()
+        _lineage.report_job(KieHook(self.kie_conn_id), job, self.input)
+        tell_outlets(self, context, result)
+        return result
 
     def _order(self) -> Order:
         from airflow_provider_kie.operators._order import Order

@@ -61,7 +61,7 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
     def _read(self, event: dict[str, Any] | None) -> Any:
         """Read the trigger's event: what a poke gives, or its error."""
 
-    def _result(self, value: Any) -> Any:
+    def _result(self, value: Any, context: Context) -> Any:
         """Turn what ended the waiting into the sensor's result."""
         return value
 
@@ -71,12 +71,12 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
         self._began_at = time.time()
         self._failures = self._said = None
         with PlainFailures(), self._skipping_if_never_fail():
-            return self._result(self._wait(context))
+            return self._result(self._wait(context), context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Resume after the trigger's event."""
         with PlainFailures(), self._skipping_if_never_fail():
-            return self._result(self._read(event))
+            return self._result(self._read(event), context)
 
     def _wait(self, context: Context) -> Any:
         if not self.deferrable:

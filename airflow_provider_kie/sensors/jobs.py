@@ -91,10 +91,17 @@ class KieJobSensor(KieBaseSensor):
 
         return job_in(event)
 
-    def _result(self, value: Job) -> dict[str, Any]:
+    def _result(self, value: Job, context: Context) -> dict[str, Any]:
+        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie.hooks import _lineage
         from airflow_provider_kie.hooks.kie import KieHook
 
-        return KieHook(self.kie_conn_id).finish(value, value).to_dict()
+        hook = KieHook(self.kie_conn_id)
+        job = hook.finish(value, value)
+        _lineage.report_job(hook, job)
+        result = job.to_dict()
+        tell_outlets(self, context, result)
+        return result
 
     @property
     def _subject(self) -> str:

@@ -252,3 +252,30 @@ def test_an_object_is_read_in_small_blocks(
     ]
     assert len(sizes) >= 3
     assert max(sizes) <= 6 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "source", ["s3://bucket/in/", "s3://bucket/in/*.png", "s3://aws_store@bucket/in/*.png"]
+)
+def test_a_folder_or_a_pattern_in_s3_goes_up(source: str, s3: Any, kie_simulator: KieSimulator) -> None:
+    for key in ("in/", "in/a.png", "in/b #1.png", "in/deep/c.png", "in/.hidden.png", "inner/d.png"):
+        s3.put_object(Bucket="bucket", Key=key, Body=b"x" if not key.endswith("/") else b"")
+    conn_id = None if "@" in source else "aws_store"
+    operator = KieUploadOperator(task_id="u", source=source, source_conn_id=conn_id, upload_path="a")
+    uploaded: Any = operator.execute({})
+    folder = source.rpartition("/")[0]
+    assert [result["source"] for result in uploaded] == [f"{folder}/a.png", f"{folder}/b #1.png"]
+
+
+def test_a_folder_in_s3_that_is_no_folder_is_an_error(s3: Any, kie_simulator: KieSimulator) -> None:
+    s3.put_object(Bucket="bucket", Key="in/a.png", Body=b"x")
+    for source in ("s3://bucket/out/", "s3://bucket/in/a.png/", "s3://nowhere/in/*.png"):
+        operator = KieUploadOperator(task_id="u", source=source, source_conn_id="aws_store", upload_path="a")
+        with pytest.raises(FileNotFoundError):
+            operator.execute({})
+    slashless = KieUploadOperator(
+        task_id="u", source="s3://bucket/in", source_conn_id="aws_store", upload_path="a"
+    )
+    with pytest.raises(IsADirectoryError, match="take one, for the files in it, given as s3://bucket/in/"):
+        slashless.execute({})
+    assert kie_simulator.requests == []

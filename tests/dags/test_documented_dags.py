@@ -33,7 +33,14 @@ BROUGHT = {
     "generate_each": ["image.png", "image.png"],
     "quickstart": ["image.png", "photo.png"],
 }
-UPLOADS = {"quickstart": 1, "upload": 1, "upload_each": 2, "with_curl": 1, "with_requests": 1}
+UPLOADS = {
+    "quickstart": 1,
+    "upload": 1,
+    "upload_each": 2,
+    "upload_pattern": 2,
+    "with_curl": 1,
+    "with_requests": 1,
+}
 
 RunDag = Callable[..., Any]
 

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from .execution_api import ExecutionApi
@@ -196,10 +197,12 @@ class Bench:
     The process whose forks are supervisors, and the API server that they ask.
 
     :param folder: For logs and for Airflow's home.
+    :param environment: More of Airflow's configuration.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self._folder = folder
+        self._environment = environment
         self._numbers = count(1)
         self._runs: dict[int, Run] = {}
         self._lock = threading.Lock()
@@ -219,7 +222,7 @@ class Bench:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=kept | _ENVIRONMENT | home,
+                env=kept | _ENVIRONMENT | home | dict(self._environment),
                 text=True,
                 bufsize=1,
             )

@@ -10,6 +10,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+from airflow.sdk import BaseNotifier
 
 import airflow_provider_kie
 from airflow_provider_kie.get_provider_info import get_provider_info
@@ -70,6 +71,21 @@ def test_the_links_are_those_of_jobs() -> None:
         assert [type(link) for link in kind.operator_extra_links] == links
     for other in (KieUploadOperator, KieDownloadOperator, KieChatOperator, KieCreditsSensor):
         assert list(other.operator_extra_links) == []
+
+
+def test_the_notifiers_exist() -> None:
+    package = importlib.import_module("airflow_provider_kie.notifications")
+    modules = [f"{package.__name__}.{name}" for _, name, _ in pkgutil.iter_modules(package.__path__)]
+    assert [path.rpartition(".")[0] for path in INFO["notifications"]] == modules
+    for path in INFO["notifications"]:
+        module, _, name = path.rpartition(".")
+        assert issubclass(getattr(importlib.import_module(module), name), BaseNotifier)
+
+
+def test_the_converter_of_lineage_exists() -> None:
+    for entry in INFO["asset-uris"]:
+        module, _, name = entry["to_openlineage_converter"].rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_the_hook_is_the_connection_types() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,19 +69,23 @@ def test_a_url_without_a_bucket_is_refused(look: Look, url: str) -> None:
 
 @both
 @pytest.mark.parametrize(
-    ("scheme", "provider"),
+    ("scheme", "provider", "extra"),
     [
-        ("gs", "apache-airflow-providers-google"),
-        ("gcs", "apache-airflow-providers-google"),
-        ("abfs", "apache-airflow-providers-microsoft-azure"),
-        ("abfss", "apache-airflow-providers-microsoft-azure"),
+        ("gs", "apache-airflow-providers-google", "gs"),
+        ("gcs", "apache-airflow-providers-google", "gs"),
+        ("abfs", "apache-airflow-providers-microsoft-azure", "abfs"),
+        ("abfss", "apache-airflow-providers-microsoft-azure", "abfs"),
+        ("adl", "apache-airflow-providers-microsoft-azure", "abfs"),
     ],
 )
-def test_a_missing_provider_is_named(look: Look, scheme: str, provider: str) -> None:
+def test_a_missing_provider_is_named(look: Look, scheme: str, provider: str, extra: str) -> None:
     if has_fs(scheme):
         pytest.skip("the provider is here")
-    with pytest.raises(ValueError, match=f"{scheme}://bucket/a.png: .*{scheme}:// comes with {provider}"):
+    advice = rf"{scheme}:// comes with {provider}: pip install 'airflow-provider-kie\[{extra}\]'"
+    with pytest.raises(ValueError, match=rf"{scheme}://bucket/a.png: .*{advice}"):
         look(f"{scheme}://bucket/a.png")
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert project["optional-dependencies"][extra] == [provider]
 
 
 @both
@@ -89,6 +94,8 @@ def test_a_provider_without_its_library_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(ValueError, match=r"s3://bucket/a\.png: .*apache-airflow-providers-amazon\[s3fs\]"):
+        look("s3://bucket/a.png")
+    with pytest.raises(ValueError, match=r"pip install 'airflow-provider-kie\[s3\]'"):
         look("s3://bucket/a.png")
 
 

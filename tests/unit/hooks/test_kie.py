@@ -502,3 +502,17 @@ def test_airflows_metrics_take_what_is_counted() -> None:
 
     get_stats().incr("kie.upload.bytes", 5)
     get_stats().timing("kie.upload.seconds", timedelta(seconds=1))
+
+
+def test_a_folder_goes_up_as_many_and_one_file_says_how(kie_simulator: KieSimulator, tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", ".hidden.txt"):
+        (tmp_path / name).write_text(name)
+    hook = KieHook()
+    given: list[Any] = [tmp_path, f"{tmp_path}/*.txt", [f"{tmp_path}/a*", tmp_path / "b.txt"]]
+    for sources in given:
+        uploaded = hook.upload_files(sources, "x")
+        assert [Path(one.source).name for one in uploaded] == ["a.txt", "b.txt"]
+    with pytest.raises(
+        IsADirectoryError, match=r"is a folder; KieUploadOperator and KieHook\.upload_files take one"
+    ):
+        hook.upload_file(tmp_path, "x")

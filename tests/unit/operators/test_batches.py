@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,47 @@ def test_a_task_that_is_ended_ends_within_seconds_and_leaves_no_part(
         assert b"KieCancelledError" in errors
         assert time.monotonic() - started < 5
     assert list(target.iterdir()) == []
+
+
+def test_a_folder_or_a_pattern_goes_up_as_a_list_also_for_one_file(
+    kie_simulator: KieSimulator, photos: list[str], tmp_path: Path
+) -> None:
+    for source in (str(tmp_path), tmp_path, f"{tmp_path}/*.png"):
+        uploaded: Any = upload(source).execute(context())
+        assert [result["source"] for result in uploaded] == photos
+    assert len({result["file_path"] for result in uploaded}) == len(photos)
+    single: Any = upload(f"{tmp_path}/a*").execute(context())
+    assert [result["source"] for result in single] == photos[:1]
+    mixed: Any = upload([photos[4], f"{tmp_path}/[ab].png", tmp_path / "c.png"]).execute(context())
+    assert [result["source"] for result in mixed] == [photos[4], *photos[:3]]
+
+
+def test_a_folder_without_files_sends_nothing_and_is_no_success(
+    kie_simulator: KieSimulator, photos: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for source in (tmp_path / "empty", f"{tmp_path}/*.gif", [photos[0], f"{tmp_path}/*.gif"]):
+        with pytest.raises(FileNotFoundError, match="there is no such file"):
+            upload(source).execute(context())
+    with pytest.raises(ValueError, match="many files get unique names"):
+        upload(tmp_path, file_name="a.png").execute(context())
+    assert kie_simulator.requests == []
+
+
+def test_a_task_that_is_ended_does_not_wait_for_a_listing(
+    kie_simulator: KieSimulator, photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    operator = upload(tmp_path)
+
+    def hanging(*_: Any) -> None:
+        operator.on_kill()
+        released.wait(30)
+
+    monkeypatch.setattr("airflow_provider_kie.files.upload.files_behind", hanging)
+    began = time.monotonic()
+    with pytest.raises(KieCancelledError):
+        operator.execute(context())
+    assert time.monotonic() - began < 3
+    released.set()
+    assert kie_simulator.requests == []

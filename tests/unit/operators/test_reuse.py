@@ -175,3 +175,19 @@ def test_a_source_that_changes_between_the_look_and_the_sending_is_sent_again_by
     kie_simulator.reset()
     play(operator, store, 2)
     assert len(kie_simulator.requests_to("file-base64-upload")) == 2
+
+
+def test_a_retry_of_a_pattern_takes_what_has_come_meanwhile_and_nothing_twice(
+    kie_simulator: KieSimulator, storage: Storage
+) -> None:
+    storage.hold("a.bin", OLD)
+    storage.hold("b.bin", b"")
+    operator = KieUploadOperator(task_id="u", source="memory://bucket/*.bin", upload_path="a", retries=3)
+    store = StateStore()
+    with pytest.raises(KieBatchError):
+        play(operator, store, 1)
+    storage.hold("b.bin", OTHER)
+    storage.hold("c.bin", LONGER)
+    sizes = [result["file_size"] for result in play(operator, store, 2)]
+    assert sizes == [len(OLD), len(OTHER), len(LONGER)]
+    assert len(kie_simulator.requests_to("file-base64-upload")) == 3
