@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -57,7 +57,6 @@ class FinishedRun:
             pushed = session.query(XComModel).filter_by(key=key, map_index=map_index, **known).one_or_none()
             return pushed and XCom.deserialize_value(pushed)
 
-    # What pytest shows below "assert run.state == 'success'".
     def __repr__(self) -> str:
         failed = [
             f"{task}: {self.errors.get(task, state)}"
@@ -73,11 +72,13 @@ class DagRunner:
 
     :param where: the folder of the test.
     :param patch: ends in the test's end what is changed for a run.
+    :param report: takes a line on each run, to be shown when the test fails.
     """
 
-    def __init__(self, where: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, where: Path, patch: pytest.MonkeyPatch, report: Callable[[str], None]) -> None:
         self._where = where
         self._patch = patch
+        self._report = report
         self._folders: set[Path] = set()
         self._modules = set(sys.modules)
 
@@ -109,7 +110,9 @@ class DagRunner:
             run = dag.test(run_conf=conf, **options)
             states = {_name(ti): str(ti.state) for ti in run.get_task_instances()}
         errors = {name: error for name, error in errors.items() if states[name] == "failed"}
-        return FinishedRun(dag.dag_id, run.run_id, str(run.state), states, errors, log.getvalue())
+        finished = FinishedRun(dag.dag_id, run.run_id, str(run.state), states, errors, log.getvalue())
+        self._report(repr(finished))
+        return finished
 
     def forget_modules(self) -> None:
         """Forget what DAGs have imported from their folder: for the next test it is read anew."""

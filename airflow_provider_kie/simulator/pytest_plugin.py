@@ -51,7 +51,10 @@ def kie_run_dag(request: pytest.FixtureRequest, _kie_migrated_database: bytes) -
     from airflow_provider_kie.simulator.dag_runs import DagRunner
     from airflow_provider_kie.simulator.throwaway import airflow_of_a_test
 
+    def report(line: str) -> None:
+        request.node.add_report_section("call", "kie_run_dag", line)
+
     with airflow_of_a_test(_kie_migrated_database) as patch:
-        runner = DagRunner(request.path.parent, patch)
+        runner = DagRunner(request.path.parent, patch, report)
         yield runner
         runner.forget_modules()

@@ -219,7 +219,7 @@ def test_a_file_is_found_from_the_folder_of_the_test_or_one_above(
     """)
     below = tmp_path / "tests" / "dags"
     below.mkdir(parents=True)
-    from_below = DagRunner(below, monkeypatch)
+    from_below = DagRunner(below, monkeypatch, print)
     assert from_below("dags/a_dag.py").dag_id == "found"
     with pytest.raises(FileNotFoundError, match=rf"b_dag\.py is neither in {below} nor in a folder above it"):
         from_below("dags/b_dag.py")
