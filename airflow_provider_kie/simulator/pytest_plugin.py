@@ -17,7 +17,7 @@ def kie_simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[KieSimulator]:
     """
     Run a simulated kie.ai with 100 credits, to which the connection ``kie_default`` leads.
 
-    :param monkeypatch: sets ``AIRFLOW_CONN_KIE_DEFAULT`` for the duration of the test.
+    :param monkeypatch: sets ``AIRFLOW_CONN_KIE_DEFAULT`` for the duration of the test, and keeps proxies away.
     :return: the simulator.
     """
     try:
@@ -28,6 +28,8 @@ def kie_simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[KieSimulator]:
             f"The fixture kie_simulator needs more packages: {error}. Install them: {extra}", pytrace=False
         )
 
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1", prepend=",")
     with KieSimulator(credits=100) as kie:
         monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", kie.connection())
         yield kie
