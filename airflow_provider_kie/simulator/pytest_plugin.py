@@ -17,7 +17,7 @@ def kie_simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[KieSimulator]:
     """
     Run a simulated kie.ai with 100 credits, to which the connection ``kie_default`` leads.
 
-    :param monkeypatch: sets ``AIRFLOW_CONN_KIE_DEFAULT`` for the duration of the test, and keeps proxies away.
+    :param monkeypatch: sets ``AIRFLOW_CONN_KIE_DEFAULT`` and ``NO_PROXY`` for the duration of the test.
     :return: the simulator.
     """
     try:

@@ -52,7 +52,8 @@ def airflow_of_a_test(migrated: bytes) -> Iterator[pytest.MonkeyPatch]:
         database.write_bytes(migrated)
         with _airflow_on(database) as patch:
             yield patch
-    signal.signal(signal.SIGTERM, on_terminate)
+    if signal.getsignal(signal.SIGTERM) is not on_terminate:
+        signal.signal(signal.SIGTERM, on_terminate)
 
 
 @contextmanager

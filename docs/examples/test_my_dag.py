@@ -1,5 +1,4 @@
 """Tests of a DAG against a simulated kie.ai."""
-# ruff: noqa: S101
 
 import pytest
 

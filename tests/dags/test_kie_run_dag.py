@@ -210,6 +210,24 @@ def test_a_dag_that_does_not_import_shows_where(kie_run_dag: DagRunner, write: W
         assert words in str(raised.value)
 
 
+def test_warnings_count_while_a_dag_is_imported_and_not_while_it_runs(
+    kie_run_dag: DagRunner, write: Write
+) -> None:
+    warns = "import warnings\n\nwarnings.warn('old', DeprecationWarning)\n"
+    with pytest.raises(pytest.fail.Exception, match="DeprecationWarning: old"):
+        kie_run_dag(write(warns))
+    write(warns, "old_module.py")
+    dag = write("""
+        with DAG("warns", schedule=None):
+            @task
+            def use():
+                import old_module
+
+            use()
+    """)
+    assert kie_run_dag(dag).state == "success"
+
+
 def test_a_file_is_found_from_the_folder_of_the_test_or_one_above(
     write: Write, tmp_path: Path, kie_run_dag: DagRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
