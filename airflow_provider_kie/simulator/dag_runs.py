@@ -109,8 +109,9 @@ class DagRunner:
             warnings.simplefilter("ignore")
             run = dag.test(run_conf=conf, **options)
             states = {_name(ti): str(ti.state) for ti in run.get_task_instances()}
-        errors = {name: error for name, error in errors.items() if states[name] == "failed"}
-        finished = FinishedRun(dag.dag_id, run.run_id, str(run.state), states, errors, log.getvalue())
+        errors = {name: error for name, error in errors.items() if states.get(name) == "failed"}
+        text = re.sub(r"\x1b\[[\d;]*m", "", log.getvalue())  # colours
+        finished = FinishedRun(dag.dag_id, run.run_id, str(run.state), states, errors, text)
         self._report(repr(finished))
         return finished
 
@@ -185,8 +186,8 @@ def _recorded_errors(errors: dict[str, BaseException]) -> Iterator[None]:
 
     run = supervisor.run_task_in_process
 
-    def run_and_note(*, ti: Any, task: Any) -> Any:
-        result = run(ti=ti, task=task)
+    def run_and_note(ti: Any, task: Any, **options: Any) -> Any:
+        result = run(ti, task, **options)
         if result.error is not None:
             errors[_name(ti)] = result.error
         return result
@@ -198,22 +199,19 @@ def _recorded_errors(errors: dict[str, BaseException]) -> Iterator[None]:
 
 @contextmanager
 def _recorded_log() -> Iterator[StringIO]:
-    """Note what is logged, as it is printed but without colours."""
+    """Note what is logged, as it is printed."""
     import structlog
 
     text = StringIO()
 
     def note(_logger: Any, _method: str, line: Any) -> Any:
-        text.write(re.sub(r"\x1b\[[\d;]*m", "", f"{line}\n"))
+        text.write(f"{line}\n")
         return line
 
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            note(None, "", self.format(record))
-
-    root, handler = logging.getLogger(), Handler()
-    ours = [one.formatter for one in root.handlers]
-    handler.setFormatter(next((f for f in ours if isinstance(f, structlog.stdlib.ProcessorFormatter)), None))
+    root, handler = logging.getLogger(), logging.StreamHandler(text)
+    formatters = [other.formatter for other in root.handlers]
+    by_structlog = [one for one in formatters if isinstance(one, structlog.stdlib.ProcessorFormatter)]
+    handler.setFormatter(next(iter(by_structlog), None))
     # In place, since loggers that were made before share it.
     processors = structlog.get_config()["processors"]
     processors.append(note)

@@ -18,16 +18,23 @@ from airflow_provider_kie.simulator import KieSimulator
 from airflow_provider_kie.simulator.dag_runs import DagRunner
 
 Write = Callable[..., Path]
+PREAMBLE = """
+from airflow.sdk import DAG, Asset, Param, task
+
+@task
+def one():
+    return 1
+"""
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a file below the folder ``dags``; DAGs have what most need imported."""
+    """Write a file below the folder ``dags``, which begins with what most need."""
 
     def write(text: str, name: str = "a_dag.py") -> Path:
         path = tmp_path / "dags" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"from airflow.sdk import DAG, Asset, Param, task\n{dedent(text)}")
+        path.write_text(f"{PREAMBLE}\n{dedent(text)}")
         return path
 
     return write
@@ -145,10 +152,6 @@ def test_sensors_are_deferred_and_tasks_mapped(
 def test_no_dag_waits_for_its_schedule(arguments: str, kie_run_dag: DagRunner, write: Write) -> None:
     dag = write(f"""
         with DAG("scheduled", {arguments}):
-            @task
-            def one():
-                return 1
-
             one()
     """)
     assert kie_run_dag(dag).xcom("one") == 1
@@ -190,11 +193,8 @@ def test_one_of_several_dags_is_named(kie_run_dag: DagRunner, write: Write) -> N
             ValueError, match=r"a_dag\.py has these DAGs: dag_1, dag_2\. Say which with dag_id"
         ):
             kie_run_dag(dags, unclear)
-
-
-def test_a_file_without_a_dag_says_so(kie_run_dag: DagRunner, write: Write) -> None:
-    with pytest.raises(ValueError, match=r"a_dag\.py has these DAGs: none\."):
-        kie_run_dag(write(""))
+    with pytest.raises(ValueError, match=r"empty\.py has these DAGs: none\."):
+        kie_run_dag(write("", "empty.py"))
 
 
 def test_a_dag_that_does_not_import_shows_where(kie_run_dag: DagRunner, write: Write) -> None:
@@ -265,9 +265,11 @@ def test_imports_begin_at_the_folder_of_the_dags(kie_run_dag: DagRunner, write: 
 
 
 @pytest.mark.parametrize("name", ["first", "second"])
-def test_a_module_beside_the_dag_is_read_anew_for_each_test(
+def test_each_test_reads_modules_anew_and_sees_no_runs_of_others(
     name: str, kie_run_dag: DagRunner, write: Write
 ) -> None:
+    from airflow.models.dagrun import DagRun
+
     write(f"NAME = {name!r}", "beside_the_dag.py")
     dag = write("""
         from beside_the_dag import NAME
@@ -281,22 +283,7 @@ def test_a_module_beside_the_dag_is_read_anew_for_each_test(
     """)
     assert "beside_the_dag" not in sys.modules
     assert kie_run_dag(dag).xcom("name") == name
-
-
-@pytest.mark.parametrize("_", range(2))
-def test_a_test_sees_no_run_of_another(_: int, kie_run_dag: DagRunner, write: Write) -> None:
-    from airflow.models.dagrun import DagRun
-
-    dag = write("""
-        with DAG("alone", schedule=None):
-            @task
-            def one():
-                return 1
-
-            one()
-    """)
-    kie_run_dag(dag)
-    assert len(DagRun.find("alone")) == 1
+    assert len(DagRun.find("names")) == 1
 
 
 def left_alone() -> list[object]:
@@ -319,10 +306,6 @@ def test_all_is_as_before_when_the_test_is_over(
 ) -> None:
     dag = write("""
         with DAG("changes", schedule=None):
-            @task
-            def one():
-                return 1
-
             one()
     """)
     kie_run_dag(dag)
