@@ -86,7 +86,7 @@ test-ai-providers: .venv-$(LATEST)/ai-providers/installed
 docs: .venv-$(LATEST)/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 
-# The test that the documentation shows, as its reader would run it.
+# The tests that the documentation shows, as their reader would run them.
 docs-example: .venv-$(LATEST)/installed
 	home=$$(mktemp -d) && AIRFLOW_HOME=$$home $(BIN)/python -m pytest --quiet docs/examples; \
 	  status=$$?; rm -rf $$home; exit $$status

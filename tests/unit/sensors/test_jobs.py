@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -78,10 +79,16 @@ def test_it_waits_for_the_result(
     mode: str, job_id: str, kie_simulator: KieSimulator, told: list[str]
 ) -> None:
     kie_simulator.fail_next("recordInfo", code=500, times=3)
-    timer = threading.Timer(0.3, kie_simulator.finish_jobs)
-    timer.start()
+
+    def finish_after_four_looks() -> None:
+        while looks_at(kie_simulator) < 4:
+            time.sleep(0.01)
+        kie_simulator.finish_jobs()
+
+    finishing = threading.Thread(target=finish_after_four_looks, daemon=True)
+    finishing.start()
     assert run(mode, StateStore(), job_id=job_id)["state"] == "success"
-    timer.join()
+    finishing.join()
     assert looks_at(kie_simulator) > 4
     assert told == ["success"]
 
