@@ -191,5 +191,5 @@ def spoken(seconds: float) -> str:
     :return: Such as ``45 s``, ``12 min``, ``3.5 h``.
     """
     if seconds < 120:
-        return f"{seconds:.3g} s"
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -154,7 +154,8 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
         try:
             return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout as error:
-            message = f"{error} {self._after_timeout()}".rstrip()
+            waited = f"{error}, after {self.timeout:g} seconds of waiting for {self._subject}."
+            message = f"{waited} {self._after_timeout()}".rstrip()
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(f"Skipping after the timeout: {message}") from error
             raise AirflowSensorTimeout(message) from None

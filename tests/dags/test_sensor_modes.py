@@ -69,9 +69,17 @@ def test_the_timeout_ends_it_without_a_retry(
     assert wait(50, timeout=0.3, soft_fail=soft_fail, retries=2) == {"wait[0]": ended}
 
 
-def test_a_permanent_error_is_retried_as_configured(wait: Wait, kie_simulator: KieSimulator) -> None:
+def test_what_no_retry_mends_is_not_retried(wait: Wait, kie_simulator: KieSimulator) -> None:
     kie_simulator.fail_next("credit", code=401)
-    assert wait(50, retries=1) == {"wait[0]": "success"}
+    assert wait(50, retries=1) == {"wait[0]": "failed"}
+    assert len(kie_simulator.requests) == 1
+
+
+def test_without_a_policy_a_permanent_error_is_retried_as_configured(
+    wait: Wait, kie_simulator: KieSimulator
+) -> None:
+    kie_simulator.fail_next("credit", code=401)
+    assert wait(50, retries=1, retry_policy=None) == {"wait[0]": "success"}
     assert len(kie_simulator.requests) == 2
 
 
@@ -81,7 +89,7 @@ def test_a_permanent_error_fails_it_when_the_retries_are_used_up(
 ) -> None:
     answer_with(kie_simulator, 0)
     kie_simulator.fail_next("credit", code=401, times=5)
-    assert wait(50, retries=1, soft_fail=soft_fail) == {"wait[0]": "failed"}
+    assert wait(50, retries=1, retry_policy=None, soft_fail=soft_fail) == {"wait[0]": "failed"}
     assert len(kie_simulator.requests) == 3
 
 
@@ -91,7 +99,7 @@ def test_an_odd_answer_ends_it_the_third_time_and_a_retry_counts_anew(
     """Rescheduled, Airflow's own state store counts."""
     monkeypatch.setattr("airflow_provider_kie.triggers._polling.LONGEST_BACKOFF", 0.05)
     kie_simulator.fail_next("credit", code=404, times=50)
-    assert wait(50, retries=1) == {"wait[0]": "failed"}
+    assert wait(50, retries=1, retry_policy=None) == {"wait[0]": "failed"}
     assert len(kie_simulator.requests) == (8 if mode == "deferrable" else 6)
 
 
