@@ -55,6 +55,13 @@ class Screen:
             expect(self.page.get_by_text(text).first).to_be_visible(timeout=1000 * seconds)
         self.keeps_secrets()
 
+    def shows_value(self, *texts: Text) -> None:
+        """Unfold the result in the XCom tab, and wait until it shows each of these texts."""
+        self.page.get_by_role("button", name="Expand all").click()
+        for text in texts:
+            expect(self.row("return_value")).to_contain_text(text)
+        self.keeps_secrets()
+
     def row(self, text: str) -> Locator:
         """Find the row of a table that has this text in a cell of its own."""
         return self.page.get_by_role("row").filter(has=self.page.get_by_role("cell", name=text, exact=True))
@@ -66,12 +73,14 @@ class Screen:
         everything = self.page.content() + self.page.url
         assert not [secret for secret in (*self._keys, *signatures) if secret in everything]
 
-    def picture(self, name: str, *, height: int = 800) -> None:
-        """Take one of the documentation's pictures, if they are to be taken anew."""
+    def picture(self, name: str, of: Locator | None = None) -> None:
+        """
+        Take one of the documentation's pictures, if they are to be taken anew.
+
+        :param name: Its file's name, without the ending.
+        :param of: What it shows; the whole window by default.
+        """
         if os.environ.get("KIE_PICTURES"):
             self.page.mouse.move(0, 0)
-            self.page.screenshot(
-                path=PICTURES / f"{name}.png",
-                clip={"x": 0, "y": 0, "width": 1200, "height": height},
-                animations="disabled",
-            )
+            path = PICTURES / f"{name}.png"
+            (of or self.page).screenshot(path=path, animations="disabled")
