@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from airflow_provider_kie.simulator import KieSimulator
 from scripts.running import end_on_signals, every_second, standalone, wait_for_dag
@@ -23,6 +23,9 @@ from .screen import PATIENCE_SECONDS, Screen
 ROOT = Path(__file__).parents[2]
 WRONG_KEY = "this-key-is-not-one-of-kie-ai"
 CREDITS, THRESHOLD = 20, 50
+# A usual window, in pictures that are 1200 pixels wide.
+SIZE: ViewportSize = {"width": 1500, "height": 900}
+SCALE = 0.8
 
 
 @pytest.fixture(scope="session")
@@ -117,9 +120,13 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser's window, whose tabs share one cache, and that reaches this machine alone."""
-    size: ViewportSize = {"width": 1200, "height": 800}
-    with browser.new_context(viewport=size, locale="en-US", timezone_id="UTC") as context:
+    expect.set_options(timeout=1000 * PATIENCE_SECONDS)
+    with browser.new_context(
+        viewport=SIZE, device_scale_factor=SCALE, locale="en-US", timezone_id="UTC"
+    ) as context:
         context.set_default_timeout(1000 * PATIENCE_SECONDS)
+        # Airflow remembers which view of a DAG was the last.
+        context.add_init_script("localStorage.clear()")
         context.route(lambda url: not url.startswith("http://127.0.0.1:"), lambda route: route.abort())
         yield context
 

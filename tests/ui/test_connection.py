@@ -63,6 +63,8 @@ def test_the_button_tells_the_balance_and_a_wrong_key(screen: Screen) -> None:
     screen.open("connections")
     screen.row("kie_right").get_by_role("button", name="Test Connection").click()
     screen.shows(re.compile(r"kie\.ai answers: the account has \d+ credits\."))
+    # The first button's hint lies over the second.
+    screen.page.get_by_role("heading", name="Connections").hover()
     screen.row("kie_wrong").get_by_role("button", name="Test Connection").click()
     screen.shows("Test Connection Failed", "Unauthorized", "Check the API key")
 

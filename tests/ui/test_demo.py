@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from airflow_provider_kie.simulator import KieSimulator
 
-from .conftest import THRESHOLD
+from .conftest import SIZE, THRESHOLD
 from .screen import Screen
 
 # The slow file has to be fetched by the other DAG.
@@ -21,7 +21,6 @@ def test_the_log_of_the_sensor_goes_on_when_the_account_is_topped_up(
 ) -> None:
     screen.open_task("kie_demo", "wait_for_credits")
     screen.shows("Deferred", re.compile(rf"The balance of \d+ credits is not yet at least {THRESHOLD}"))
-    screen.page.set_viewport_size({"width": 1200, "height": 560})
     screen.picture("demo-log")
     kie.credits = 2 * THRESHOLD
     screen.shows("Success", re.compile(rf"The balance\b.*\b{2 * THRESHOLD} credits"))
@@ -47,7 +46,7 @@ def test_the_graph_shows_every_task_and_how_it_ended(screen: Screen) -> None:
     expect(graph.get_by_text("skipped")).to_have_count(1)
     screen.keeps_secrets()
     screen.page.get_by_role("button", name="Collapse Details Panel").click()
-    screen.page.set_viewport_size({"width": 1200, "height": 480})
+    screen.page.set_viewport_size({"width": SIZE["width"], "height": 480})
     screen.page.get_by_role("button", name="Fit View").click()
     screen.picture("demo-graph", graph)
 

@@ -54,7 +54,7 @@ def test_mapped_uploads_go_by_their_names_and_tell_where_the_file_is(screen: Scr
     screen.click("Rendered Templates")
     screen.shows("upload_path", "kie_default")
     screen.click("Storage", "XCom")
-    screen.shows_value("download_url", "expires_at")
+    screen.shows_value("source", "file_path")
     screen.click("Details")
     expect(screen.row("Operator")).to_contain_text("KieUploadOperator")
     expect(screen.page.get_by_role("link", name=LINK)).to_have_count(0)
