@@ -73,14 +73,19 @@ class Screen:
         everything = self.page.content() + self.page.url
         assert not [secret for secret in (*self._keys, *signatures) if secret in everything]
 
-    def picture(self, name: str, of: Locator | None = None) -> None:
+    def picture(self, name: str, of: Locator | None = None, *, height: int = 640) -> None:
         """
         Take one of the documentation's pictures, if they are to be taken anew.
 
         :param name: Its file's name, without the ending.
         :param of: What it shows; the whole window by default.
+        :param height: The window's height.
         """
         if os.environ.get("KIE_PICTURES"):
+            size = self.page.viewport_size
+            assert size
+            self.page.set_viewport_size({"width": size["width"], "height": height})
             self.page.mouse.move(0, 0)
             path = PICTURES / f"{name}.png"
             (of or self.page).screenshot(path=path, animations="disabled")
+            self.page.set_viewport_size(size)

@@ -36,7 +36,7 @@ def test_the_form_gives_back_what_it_was_given(screen: Screen, kie: KieSimulator
     host, key = form.get_by_label("API base URL"), form.get_by_label("API key", exact=True)
     expect(host).to_have_attribute("placeholder", "https://api.kie.ai")
     expect(key).to_have_attribute("placeholder", "made at kie.ai/api-key")
-    screen.picture("connection-form", form)
+    screen.picture("connection-form", form, height=900)
     host.fill(kie.api_url)
     key.fill(kie.api_key)
     form.get_by_role("button", name="Extra Fields", exact=True).click()

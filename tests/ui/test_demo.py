@@ -46,7 +46,7 @@ def test_the_graph_shows_every_task_and_how_it_ended(screen: Screen) -> None:
     expect(graph.get_by_text("skipped")).to_have_count(1)
     screen.keeps_secrets()
     screen.page.get_by_role("button", name="Collapse Details Panel").click()
-    screen.page.set_viewport_size({"width": SIZE["width"], "height": 480})
+    screen.page.set_viewport_size({"width": SIZE["width"], "height": 640})
     screen.page.get_by_role("button", name="Fit View").click()
     screen.picture("demo-graph", graph)
 
@@ -56,7 +56,7 @@ def test_an_xcom_tells_what_became_of_a_file(screen: Screen) -> None:
     screen.click("Storage", "XCom")
     expect(screen.row("file_size")).to_contain_text("20000000")
     expect(screen.row("download_url")).to_contain_text("large.mp4")
-    screen.picture("demo-xcom")
+    screen.picture("demo-xcom", height=900)
     screen.keeps_secrets()
 
 
