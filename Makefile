@@ -9,7 +9,7 @@ WORKERS ?= 4
 PYTEST := -m pytest --quiet --numprocesses=$(WORKERS) --dist=worksteal
 
 .PHONY: bench bench-waiting callback-test cluster-test demo faults paid unit test lint types docs docs-example \
-  test-$(LATEST) test-$(OLDEST) test-ai-providers pins clean
+  test-$(LATEST) test-$(OLDEST) test-ai-providers ui-test pins clean
 
 demo: .venv-$(LATEST)/installed
 	$(BIN)/python -m scripts.demo
@@ -49,6 +49,13 @@ bench-waiting: .venv-$(LATEST)/installed
 # Callbacks on a real Airflow: a simulated kie.ai signs and posts, the documentation's receiver tells Airflow.
 callback-test: .venv-$(LATEST)/installed
 	$(BIN)/python -m pytest --exitfirst --quiet tests/standalone
+
+# Airflow and the documentation in a browser. KIE_PICTURES=1 also takes the documentation's pictures anew.
+ui-test: .venv-$(LATEST)/installed docs
+	command -v chromium >/dev/null || (apt-get update -q && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium) || \
+	  { echo "There is no Chromium, and it cannot be installed: run apt-get install chromium as root." >&2; exit 1; }
+	$(BIN)/python -m pytest --quiet --durations=5 tests/ui
 
 # Celery, two workers, PostgreSQL, Redis and S3, with a worker killed in the middle. Needs Debian's packages
 # postgresql and redis-server.

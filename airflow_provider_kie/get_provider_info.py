@@ -81,8 +81,8 @@ _CONNECTION_FIELDS = {
         "schema": {"type": ["string", "null"], "format": "url"},
     },
     "timeout": {
-        "label": "Timeout",
-        "description": "Seconds of silence, or of a whole call without a file, at the most; 60 if empty.",
+        "label": "Timeout (seconds)",
+        "description": "How long kie.ai may be silent, and a call without a file take; 60 if empty.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "max_retries": {
@@ -101,7 +101,7 @@ _CONNECTION_FIELDS = {
         "schema": {"type": ["string", "null"]},
     },
     "chat_path": {
-        "label": "Path of chat",
+        "label": "Chat path",
         "description": "On the API host; /{model}/v1/chat/completions if empty, /api/v1/chat/completions on "
         "kieai.erweima.ai.",
         "schema": {"type": ["string", "null"]},

@@ -251,7 +251,8 @@ class KieHook(KieJobsHook, KieChatHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Check the connection for Airflow's "Test connection" button, by asking for the balance.
+        Check the connection by asking for the balance, for Airflow's "Test connection" button and
+        ``airflow connections test``.
 
         :return: Whether it works, and the balance or what is wrong.
         """
@@ -263,7 +264,10 @@ class KieHook(KieJobsHook, KieChatHook):
         except Exception as error:
             # Whatever it is, Airflow would show "Internal Server Error" for it.
             return False, f"{type(error).__name__}: {error}"
-        return True, f"kie.ai answers: the account has {credits_:.15g} credits."
+        message = f"kie.ai answers: the account has {credits_:.15g} credits."
+        # Of a success, `airflow connections test` shows neither the message nor what is logged.
+        print(message)
+        return True, message
 
     # Airflow 3.1 asks for these two, and only in the class itself, not in what it inherits from.
 

@@ -28,6 +28,8 @@ _FIELDS = {
 }
 _TEXTS = {"upload_base_url": "a URL", "uploaded_files_host": "a host", "chat_path": "a path"}
 _NUMBERS = ("timeout", "max_retries", "upload_retention_hours")
+# What Airflow shows instead of a secret; the "Test connection" button of its first 3.1 releases sends it.
+_MASK = "***"
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ def _warn_of(conn_id: str, name: str) -> None:
 
 def _arguments(connection: Connection, extra: dict[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = {"api_key": (connection.password or "").strip()}
+    if arguments["api_key"] == _MASK:
+        raise KieConfigError(f"api_key: is the {_MASK} that Airflow shows instead of a key")
     if base_url := _base_url(connection):
         arguments["base_url"] = base_url
     for name, kind in _TEXTS.items():

@@ -56,8 +56,23 @@ async def test_the_balance_comes_on_an_event_loop_too(kie_simulator: KieSimulato
     assert len(kie_simulator.requests_to("credit")) == 2
 
 
-def test_the_button_tells_the_balance(kie_simulator: KieSimulator) -> None:
-    assert KieHook().test_connection() == (True, "kie.ai answers: the account has 100 credits.")
+def test_the_button_tells_the_balance_and_the_command_line_prints_it(
+    kie_simulator: KieSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    balance = "kie.ai answers: the account has 100 credits."
+    assert KieHook().test_connection() == (True, balance)
+    assert capsys.readouterr().out == f"{balance}\n"
+
+
+def test_the_button_tells_that_airflow_sent_a_mask_for_the_key(
+    kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masked = kie_simulator.connection().replace(kie_simulator.api_key, "***")
+    monkeypatch.setenv("AIRFLOW_CONN_KIE_DEFAULT", masked)
+    ok, message = KieHook().test_connection()
+    assert not ok
+    assert message == ("Connection 'kie_default', password: is the *** that Airflow shows instead of a key")
+    assert not kie_simulator.requests
 
 
 def test_the_button_tells_what_is_wrong_after_one_try(kie_simulator: KieSimulator) -> None:
