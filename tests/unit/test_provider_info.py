@@ -87,6 +87,8 @@ def test_the_form_of_airflow_3_1_agrees_with_the_data() -> None:
     }
 
 
+# 3.2's own, about how it reads the hooks of all providers.
+@pytest.mark.filterwarnings("ignore:ProvidersManager.hooks is deprecated")
 def test_airflow_shows_the_form_without_complaint() -> None:
     from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 
