@@ -45,7 +45,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for listener in sockets or []:
             asyncio.get_running_loop().remove_reader(listener)
-        # What was just accepted becomes a connection within three turns of the loop, or leaks if closed before.
+        # What was just accepted is a connection within three turns of the loop, or leaks if closed first.
         for _ in range(3):
             await asyncio.sleep(0)
         for server in self.servers:
