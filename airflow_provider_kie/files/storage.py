@@ -25,6 +25,7 @@ from airflow_provider_kie.files.local import (
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
+    from typing_extensions import TypeIs
 
     from airflow_provider_kie.client.call import Readable
 
@@ -91,7 +92,7 @@ def open_source(source: Location, conn_id: str | None = None) -> LocalSource | O
     :raises ValueError: It is empty, no regular file, or of a storage that Airflow does not know.
     """
     path = _locate(source, conn_id)
-    found = _local_source(path) if isinstance(path, Path) else _object_source(path, str(source))
+    found = _local_source(path) if _is_local(path) else _object_source(path, str(source))
     if found.size == 0:
         raise ValueError(f"{found} is empty; there is nothing to upload")
     return found
@@ -181,7 +182,7 @@ def open_target(
     shown = str(destination)
     is_folder = is_folder or shown.endswith("/")
     path = _locate(destination, conn_id)
-    if isinstance(path, Path):
+    if _is_local(path):
         is_folder = is_folder or path.is_dir()
         path = path / default_name if is_folder else path
         if path.exists() and not path.is_file():
@@ -223,6 +224,11 @@ def _locate(location: Location, conn_id: str | None) -> Path | ObjectStoragePath
     if scheme == "file":
         return _absolute(_path_of_file_url(location))
     return object_stores.find(location, conn_id) if scheme else _absolute(location)
+
+
+def _is_local(path: Path | ObjectStoragePath) -> TypeIs[Path]:
+    # With universal-pathlib 0.2, as in Airflow 3.1's constraints, an ObjectStoragePath is a Path too.
+    return isinstance(path, Path) and not hasattr(path, "protocol")
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
