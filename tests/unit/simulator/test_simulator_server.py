@@ -278,7 +278,7 @@ def test_a_connection_that_arrives_while_it_stops_does_not_leak(recwarn: pytest.
 
 
 def open_until_refused(url: str) -> list[socket.socket]:
-    opened = []
+    opened: list[socket.socket] = []
     with contextlib.suppress(OSError):
         while len(opened) < 1000:
             opened.append(socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)))
