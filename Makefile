@@ -24,7 +24,7 @@ demo-%: .venv-%/installed
 
 # What to run after a change: the latest Airflow only, without faults and whole DAGs.
 unit: lint types
-	$(BIN)/python $(PYTEST) tests/unit
+	$(BIN)/python $(PYTEST) tests/structure tests/unit
 
 test:
 	@echo "This takes some fifteen minutes on two cores, and three more the first time, to install Airflow twice."

@@ -44,7 +44,15 @@ class Pair:
     def parts(self) -> dict[str, list[str]]:
         """Names the parts, with their commands."""
         python = str(ROOT / f".venv-{self.name}/bin/python")
-        tests = ["-m", "pytest", "--quiet", "--numprocesses=2", "--dist=worksteal", "tests/unit"]
+        tests = [
+            "-m",
+            "pytest",
+            "--quiet",
+            "--numprocesses=2",
+            "--dist=worksteal",
+            "tests/structure",
+            "tests/unit",
+        ]
         return {
             "install": ["make", f"PYTHON={self.interpreter}", f".venv-{self.name}/installed"],
             "unit": [python, *tests],

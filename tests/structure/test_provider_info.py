@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import pkgutil
 from importlib.metadata import entry_points, metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from airflow_provider_kie.get_provider_info import get_provider_info
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.operators.chat import KieChatOperator
 from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadOperator
+from tests.structure.classes import classes_of, modules_of
 
 INFO = get_provider_info()
 CONNECTION_TYPE = INFO["connection-types"][0]
@@ -45,17 +45,16 @@ def test_airflow_finds_the_provider_by_its_entry_point_and_name() -> None:
 
 @pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers"])
 def test_every_module_is_listed_once(kind: str) -> None:
-    package = importlib.import_module(f"airflow_provider_kie.{kind}")
-    public = [
-        name for _, name, _ in pkgutil.iter_modules(package.__path__) if name != "settings" and name[0] != "_"
-    ]
     (entry,) = INFO[kind]
-    assert sorted(entry["python-modules"]) == sorted(f"airflow_provider_kie.{kind}.{name}" for name in public)
+    assert sorted(entry["python-modules"]) == modules_of(kind)
     assert entry["integration-name"] in {
         integration["integration-name"] for integration in INFO["integrations"]
     }
-    for module in entry["python-modules"]:
-        importlib.import_module(module)
+
+
+def test_every_notifier_is_listed_once() -> None:
+    notifiers = [f"{found.__module__}.{found.__qualname__}" for found in classes_of("notifications")]
+    assert sorted(INFO.get("notifications", [])) == notifiers
 
 
 def test_the_links_exist_and_name_no_file() -> None:
