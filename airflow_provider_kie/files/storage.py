@@ -11,8 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_kie.files import object_stores
 from airflow_provider_kie.files.local import (
@@ -245,7 +244,8 @@ def _path_of_file_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise ValueError(f"{url} names another host; a file:// URL is of this worker: file:///path")
-    path = url2pathname(url.removeprefix("file://").removeprefix("localhost"))
+    # Not url2pathname, which drops all from a ? or # on from Python 3.14 on.
+    path = unquote(url.removeprefix("file://").removeprefix("localhost"))
     if not path:
         raise ValueError("the path is empty")
     return path
