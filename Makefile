@@ -89,7 +89,7 @@ test-%: .venv-%/installed
 # The lowest versions that pyproject.toml allows, laid over the environment of the oldest Airflow for this alone.
 test-lowest: .venv-$(OLDEST)/lowest/installed
 	PYTHONPATH=$(<D) .venv-$(OLDEST)/bin/python $(PYTEST) \
-	  tests/unit/client tests/unit/hooks tests/unit/simulator tests/unit/triggers
+	  tests/unit/client/http tests/unit/client/transfer tests/unit/hooks tests/unit/triggers
 
 # Airflow's openai and common.ai providers, laid over the environment of the latest Airflow for this alone.
 test-ai-providers: .venv-$(LATEST)/ai-providers/installed
