@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from fsspec.utils import glob_translate
 
 from airflow_provider_kie.files.object_stores import conn_id_of
-from airflow_provider_kie.files.storage import locate
+from airflow_provider_kie.files.storage import is_local, locate
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -43,7 +43,7 @@ def files_behind(source: Location, conn_id: str | None = None) -> list[Location]
     if is_object and not magic and not text.endswith("/"):
         return None
     path = locate(source, conn_id)
-    if isinstance(path, Path):
+    if is_local(path):
         return _local_files(path, text)
     found = _objects(path, text)
     if found is None or isinstance(source, str):

@@ -11,8 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_kie.files import object_stores
 from airflow_provider_kie.files.local import (
@@ -25,6 +24,7 @@ from airflow_provider_kie.files.local import (
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
+    from typing_extensions import TypeIs
 
     from airflow_provider_kie.client.call import Readable
 
@@ -93,7 +93,7 @@ def open_source(source: Location, conn_id: str | None = None) -> LocalSource | O
     :raises ValueError: It is empty, no regular file, or of a storage that Airflow does not know.
     """
     path = locate(source, conn_id)
-    found = _local_source(path) if isinstance(path, Path) else _object_source(path, str(source))
+    found = _local_source(path) if is_local(path) else _object_source(path, str(source))
     if found.size == 0:
         raise ValueError(f"{found} is empty; there is nothing to upload")
     return found
@@ -183,7 +183,7 @@ def open_target(
     shown = str(destination)
     is_folder = is_folder or shown.endswith("/")
     path = locate(destination, conn_id)
-    if isinstance(path, Path):
+    if is_local(path):
         is_folder = is_folder or path.is_dir()
         path = path / default_name if is_folder else path
         if path.exists() and not path.is_file():
@@ -235,6 +235,17 @@ def locate(location: Location, conn_id: str | None) -> Path | ObjectStoragePath:
     return object_stores.find(location, conn_id) if scheme else _absolute(location)
 
 
+def is_local(path: Path | ObjectStoragePath) -> TypeIs[Path]:
+    """
+    Tell whether a path is on this worker.
+
+    :param path: What :func:`locate` gave.
+    :return: Whether it is.
+    """
+    # With universal-pathlib 0.2, as in Airflow 3.1's constraints, an ObjectStoragePath is a Path too.
+    return isinstance(path, Path) and not hasattr(path, "protocol")
+
+
 def _absolute(path: str | os.PathLike[str]) -> Path:
     absolute = os.path.abspath(path)
     try:
@@ -249,7 +260,8 @@ def _path_of_file_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise ValueError(f"{url} names another host; a file:// URL is of this worker: file:///path")
-    path = url2pathname(url.removeprefix("file://").removeprefix("localhost"))
+    # Not url2pathname, which drops all from a ? or # on from Python 3.14 on.
+    path = unquote(url.removeprefix("file://").removeprefix("localhost"))
     if not path:
         raise ValueError("the path is empty")
     return path

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
 import os
 import random
@@ -12,7 +14,9 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -258,6 +262,27 @@ def test_stop_does_not_wait_for_slow_answers_and_prints_nothing(capfd: pytest.Ca
         thread.join()
     assert len(errors) == 3
     assert capfd.readouterr().err == ""
+
+
+def test_a_connection_that_arrives_while_it_stops_does_not_leak(recwarn: pytest.WarningsRecorder) -> None:
+    warnings.simplefilter("always")
+    for _ in range(10):
+        with KieSimulator() as kie, ThreadPoolExecutor() as pool:
+            opened = pool.submit(open_until_refused, kie.api_url)
+            time.sleep(0.01)
+            kie.stop()
+        for client in opened.result():
+            client.close()
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def open_until_refused(url: str) -> list[socket.socket]:
+    opened: list[socket.socket] = []
+    with contextlib.suppress(OSError):
+        while len(opened) < 1000:
+            opened.append(socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)))
+    return opened
 
 
 def test_stop_does_not_wait_for_an_upload_that_never_ends(capfd: pytest.CaptureFixture[str]) -> None:

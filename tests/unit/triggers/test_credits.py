@@ -209,7 +209,9 @@ async def test_many_that_learn_the_same_do_not_hold_up_the_event_loop(
 
 def test_a_deferred_sensor_waits_in_the_triggerers_of_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     task_runner = pytest.importorskip("airflow.sdk.execution_time.task_runner")
-    if not hasattr(BaseEventTrigger, "supports_triggerer_queue"):
+    # 3.4 has another name for it.
+    names = ("supports_triggerer_queue", "trigger_queue_inherited_from_task")
+    if not any(hasattr(BaseEventTrigger, name) for name in names):
         pytest.skip("triggerers have queues from Airflow 3.2 on")
     monkeypatch.setenv("AIRFLOW__TRIGGERER__QUEUES_ENABLED", "True")
     ti: Any = SimpleNamespace(dag_id="a", task_id="b", run_id="c", task=SimpleNamespace(queue="credits"))
