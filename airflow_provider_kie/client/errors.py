@@ -63,7 +63,8 @@ class KieError(Exception):
     unknown_job: bool = False  # kie.ai knows no such job, as right after its submission
     never_sent: bool = False  # the request cannot have reached kie.ai
     ended_job: bool = False  # a job has ended without a result
-    hint: str = ""
+    remedy: str = ""  # what to do, told first: Airflow's UI cuts long lines
+    hint: str = ""  # what follows, told last
 
     def __init__(
         self,
@@ -82,8 +83,7 @@ class KieError(Exception):
             self.transient = transient
 
     def __str__(self) -> str:
-        message = super().__str__()
-        return f"{message} {self.hint}" if self.hint else message
+        return " ".join(part for part in (self.remedy, super().__str__(), self.hint) if part)
 
     @property
     def airflow_may_retry(self) -> bool:
@@ -94,7 +94,7 @@ class KieError(Exception):
         """
         Change the message and nothing else: code, wait, origin and traceback stay.
 
-        :param message: What happened, without the hint.
+        :param message: What happened, without remedy and hint.
         :return: This error, to be raised again.
         """
         self.args = (message,)
@@ -130,21 +130,21 @@ class KieAuthError(KieError):
     """kie.ai refused the key."""
 
     permanent = True
-    hint = "Check the API key: it is the password of the Airflow connection; keys are made at kie.ai/api-key."
+    remedy = "Check the API key, the password of the Airflow connection; keys are made at kie.ai/api-key."
 
 
 class KieInsufficientCreditsError(KieError):
     """The account has too few credits."""
 
     permanent = True
-    hint = "Top up the account at kie.ai, or wait for the balance with KieCreditsSensor."
+    remedy = "Top up the account at kie.ai, or wait for the balance with KieCreditsSensor."
 
 
 class KieQuotaError(KieError):
     """The key has reached its own usage cap, whatever the account's balance."""
 
     permanent = True
-    hint = "Raise the cap of this key at kie.ai/api-key or use another key."
+    remedy = "Raise the cap of this key at kie.ai/api-key, or use another key."
 
 
 class KieValidationError(KieError):

@@ -185,7 +185,7 @@ class PreparedDownload:
                 expected=how.expected,
                 retries=retries,
             )
-        log.info("Downloaded %d bytes from %s to %s", received.size, how.shown, target)
+        log.info("Downloaded %d bytes to %s from %s", received.size, target, how.shown)
         downloaded = DownloadedFile(
             file_url=how.shown,
             path=str(target),

@@ -15,7 +15,7 @@ from textwrap import dedent
 import pytest
 
 from airflow_provider_kie.simulator import KieSimulator
-from airflow_provider_kie.simulator.dag_runs import DagRunner
+from airflow_provider_kie.testing.dag_runs import DagRunner
 
 Write = Callable[..., Path]
 PREAMBLE = """

@@ -111,9 +111,9 @@ def test_the_missing_extra_is_named_where_the_simulator_is_wanted(run_pytest: Ru
 
 
 def test_a_session_that_wants_none_of_it_pays_for_three_small_modules(project: Path) -> None:
-    plugin = "airflow_provider_kie.simulator.pytest_plugin"
+    plugin = "airflow_provider_kie.testing.pytest_plugin"
     code = (
         f"import sys, pytest; before = set(sys.modules); import {plugin}; print(*set(sys.modules) - before)"
     )
     printed = run_python("-c", code, home=project / "home")
-    assert set(printed.split()) == {plugin, "airflow_provider_kie", "airflow_provider_kie.simulator"}
+    assert set(printed.split()) == {plugin, "airflow_provider_kie", "airflow_provider_kie.testing"}

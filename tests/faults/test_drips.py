@@ -60,7 +60,7 @@ def test_a_slow_download_is_seen_in_its_file_and_in_the_log(
     if not any(0 < size < 3_000 for size in sizes):
         trial.lose("other ending than promised", f"the unfinished file was seen with {sorted(sizes)} bytes")
     lines = [record.getMessage() for record in caplog.records if record.name == progress.__name__]
-    if not lines or not lines[0].startswith(f"{files.url}/a.bin: ") or " B/s" not in lines[0]:
+    if not lines or not lines[0].endswith(f": {files.url}/a.bin") or " B/s" not in lines[0]:
         trial.lose("other ending than promised", f"the log tells {lines}")
     trial.judge_leftovers()
     trial.close()

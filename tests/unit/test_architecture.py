@@ -139,7 +139,7 @@ def test_every_module_has_its_layer() -> None:
     modules = {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         for path in PACKAGE.rglob("*.py")
-        if path.name != "__init__.py" and "simulator" not in path.relative_to(PACKAGE).parts
+        if path.name != "__init__.py" and not {"simulator", "testing"} & set(path.relative_to(PACKAGE).parts)
     }
     assert modules == set(LAYERS)
 
@@ -152,9 +152,14 @@ def test_imports_go_one_way(module: str) -> None:
 
 def test_the_simulator_and_the_client_know_nothing_of_each_other() -> None:
     for path in PACKAGE.rglob("*.py"):
-        in_simulator = "simulator" in path.relative_to(PACKAGE).parts
+        package = path.relative_to(PACKAGE).parts[0]
+        allowed = {"simulator": {"simulator"}, "testing": {"simulator", "testing"}}.get(package)
         for name in imports_of(path):
-            assert name.startswith("simulator") == in_simulator, f"{path} imports {name}"
+            imported_package = name.partition(".")[0]
+            is_right = (
+                imported_package in allowed if allowed else imported_package not in ("simulator", "testing")
+            )
+            assert is_right, f"{path} imports {name}"
 
 
 def test_decisions_know_nothing_but_decisions() -> None:
@@ -220,5 +225,5 @@ def test_a_notifier_costs_a_dag_file_itself_alone() -> None:
 
 
 def test_the_pytest_plugin_does_not_load_the_simulator() -> None:
-    code = "import sys, airflow_provider_kie.simulator.pytest_plugin; print('fastapi' in sys.modules)"
+    code = "import sys, airflow_provider_kie.testing.pytest_plugin; print('fastapi' in sys.modules)"
     assert run_python(code) == "False"

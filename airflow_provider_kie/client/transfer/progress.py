@@ -38,15 +38,16 @@ class Progress:
             return
         rate = done / (time.monotonic() - self.started)
         if not self.total or not rate:
-            log.info("%s: %s, %s/s", self.what, _shown(done), _shown(rate))
+            log.info("%s, %s/s: %s", _shown(done), _shown(rate), self.what)
             return
+        # The name comes last: it may be a URL that is longer than a line.
         log.info(
-            "%s: %d %% of %s, %s/s, %d s left",
-            self.what,
+            "%d %% of %s, %s/s, %d s left: %s",
             100 * done // self.total,
             _shown(self.total),
             _shown(rate),
             (self.total - done) / rate,
+            self.what,
         )
 
     def files(self, done: int, total: int) -> None:
@@ -57,7 +58,7 @@ class Progress:
         :param total: Files in all.
         """
         if self._is_due():
-            log.info("%s: %d of %d files are done", self.what, done, total)
+            log.info("%d of %d files are done", done, total)
 
     def _is_due(self) -> bool:
         now = time.monotonic()

@@ -193,7 +193,7 @@ def test_an_error_can_say_something_else_and_stay_what_it_is() -> None:
     error = KieAuthError("no", code=401, retry_after=2.0, said_by_kie=True, transient=True)
     before = dict(vars(error))
     assert error.saying("a.png: no") is error
-    assert str(error) == f"a.png: no {KieAuthError.hint}"
+    assert str(error) == f"{KieAuthError.remedy} a.png: no"
     assert vars(error) == before
 
 
@@ -263,8 +263,8 @@ def test_one_error_can_differ_from_its_class_in_being_transient() -> None:
 
 @pytest.mark.parametrize("kind", [KieAuthError, KieInsufficientCreditsError, KieQuotaError])
 def test_what_a_human_must_mend_says_how(kind: type[KieError]) -> None:
-    assert str(kind("credits: no (code 4xx).")) == f"credits: no (code 4xx). {kind.hint}"
-    assert "kie.ai" in kind.hint
+    assert str(kind("credits: no (code 4xx).")) == f"{kind.remedy} credits: no (code 4xx)."
+    assert "kie.ai" in kind.remedy
 
 
 @pytest.mark.parametrize(

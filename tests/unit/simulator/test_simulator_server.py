@@ -389,12 +389,12 @@ def test_the_simulator_shares_nothing_with_airflow_and_the_client() -> None:
 def test_the_plugin_costs_a_pytest_session_nothing() -> None:
     code = (
         "import sys, pytest\nbefore = set(sys.modules)\n"
-        "import airflow_provider_kie.simulator.pytest_plugin\nprint(*set(sys.modules) - before)"
+        "import airflow_provider_kie.testing.pytest_plugin\nprint(*set(sys.modules) - before)"
     )
     assert set(python(code).split()) == {
         "airflow_provider_kie",
-        "airflow_provider_kie.simulator",
-        "airflow_provider_kie.simulator.pytest_plugin",
+        "airflow_provider_kie.testing",
+        "airflow_provider_kie.testing.pytest_plugin",
     }
 
 

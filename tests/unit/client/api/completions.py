@@ -49,7 +49,7 @@ def error_of(body: Any, status: int = 200) -> KieError:
     with pytest.raises(KieError) as caught:
         read(body, status)
     said = str(caught.value)
-    assert said.startswith("chat with a-model: ")
+    assert said.removeprefix(f"{caught.value.remedy} ").startswith("chat with a-model: ")
     assert len(said) < 700
     assert said.isprintable()
     return caught.value

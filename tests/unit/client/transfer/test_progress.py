@@ -45,7 +45,7 @@ def test_a_long_one_says_how_far_it_is_how_fast_and_how_long_it_will_take(
     moving = Progress("a.bin", 100_000_000)
     clock.now += 5
     moving.at(25_000_000)
-    assert log.messages == ["a.bin: 25 % of 100.0 MB, 5.0 MB/s, 15 s left"]
+    assert log.messages == ["25 % of 100.0 MB, 5.0 MB/s, 15 s left: a.bin"]
 
 
 def test_of_unknown_length_it_says_what_it_knows(clock: Clock, log: pytest.LogCaptureFixture) -> None:
@@ -54,14 +54,14 @@ def test_of_unknown_length_it_says_what_it_knows(clock: Clock, log: pytest.LogCa
     moving.at(0)
     clock.now += 10
     moving.at(30_000_000)
-    assert log.messages == ["a.bin: 0 B, 0 B/s", "a.bin: 30.0 MB, 2.0 MB/s"]
+    assert log.messages == ["0 B, 0 B/s: a.bin", "30.0 MB, 2.0 MB/s: a.bin"]
 
 
 def test_a_slow_one_says_more_than_0_mb(clock: Clock, log: pytest.LogCaptureFixture) -> None:
     moving = Progress("a.bin", 1_000_000)
     clock.now += 50
     moving.at(5_000)
-    assert log.messages == ["a.bin: 0 % of 1.0 MB, 100 B/s, 9950 s left"]
+    assert log.messages == ["0 % of 1.0 MB, 100 B/s, 9950 s left: a.bin"]
 
 
 def test_the_steps_grow_to_a_minute(clock: Clock, log: pytest.LogCaptureFixture) -> None:
@@ -77,7 +77,7 @@ def test_a_batch_says_how_many_files_are_done(clock: Clock, log: pytest.LogCaptu
     moving.files(1, 200)
     clock.now += 6
     moving.files(50, 200)
-    assert log.messages == ["batch: 50 of 200 files are done"]
+    assert log.messages == ["50 of 200 files are done"]
 
 
 @pytest.mark.parametrize(

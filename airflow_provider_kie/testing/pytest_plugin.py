@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from airflow_provider_kie.simulator import KieSimulator
-    from airflow_provider_kie.simulator.dag_runs import DagRunner
+    from airflow_provider_kie.testing.dag_runs import DagRunner
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def kie_simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[KieSimulator]:
     """
     Run a simulated kie.ai with 100 credits, to which the connection ``kie_default`` leads.
 
-    :param monkeypatch: sets ``AIRFLOW_CONN_KIE_DEFAULT`` and ``NO_PROXY`` for the duration of the test.
-    :return: the simulator.
+    :param monkeypatch: Sets ``AIRFLOW_CONN_KIE_DEFAULT`` and ``NO_PROXY`` for the duration of the test.
+    :return: The simulator.
     """
     try:
         from airflow_provider_kie.simulator import KieSimulator
@@ -37,7 +37,7 @@ def kie_simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[KieSimulator]:
 
 @pytest.fixture(scope="session")
 def _kie_migrated_database() -> Iterator[bytes]:
-    from airflow_provider_kie.simulator.throwaway import airflow_home
+    from airflow_provider_kie.testing.throwaway import airflow_home
 
     with airflow_home() as migrated:
         yield migrated
@@ -48,10 +48,10 @@ def kie_run_dag(request: pytest.FixtureRequest, _kie_migrated_database: bytes) -
     """
     Run DAGs from their files, in an Airflow of this test alone.
 
-    :return: a function: ``run = kie_run_dag("dags/my_dag.py", conf={...})``.
+    :return: A function: ``run = kie_run_dag("dags/my_dag.py", conf={...})``.
     """
-    from airflow_provider_kie.simulator.dag_runs import DagRunner
-    from airflow_provider_kie.simulator.throwaway import airflow_of_a_test
+    from airflow_provider_kie.testing.dag_runs import DagRunner
+    from airflow_provider_kie.testing.throwaway import airflow_of_a_test
 
     def report(line: str) -> None:
         request.node.add_report_section("call", "kie_run_dag", line)

@@ -43,10 +43,10 @@ class FinishedRun:
         """
         Give what a task pushed. It is read when you ask, which has to be in the same test.
 
-        :param task_id: the task.
-        :param key: the key it was pushed under (default: what the task returned).
-        :param map_index: which of a mapped task's instances (default: it is not mapped).
-        :return: the value; None where nothing was pushed.
+        :param task_id: The task.
+        :param key: The key it was pushed under (default: what the task returned).
+        :param map_index: Which of a mapped task's instances (default: it is not mapped).
+        :return: The value; None where nothing was pushed.
         """
         from airflow.models.xcom import XComModel
         from airflow.sdk.execution_time.xcom import XCom
@@ -70,9 +70,9 @@ class DagRunner:
     """
     Runs DAGs, in a database of the test's own.
 
-    :param where: the folder of the test.
-    :param patch: ends in the test's end what is changed for a run.
-    :param report: takes a line on each run, to be shown when the test fails.
+    :param where: The folder of the test.
+    :param patch: Ends in the test's end what is changed for a run.
+    :param report: Takes a line on each run, to be shown when the test fails.
     """
 
     def __init__(self, where: Path, patch: pytest.MonkeyPatch, report: Callable[[str], None]) -> None:
@@ -93,14 +93,14 @@ class DagRunner:
         """
         Run a DAG to its end, as ``airflow dags test`` does. Retries follow at once.
 
-        :param file: the file of the DAG: an absolute path, or one from the folder of the test or from any
+        :param file: The file of the DAG: an absolute path, or one from the folder of the test or from any
             folder above it.
-        :param dag_id: the DAG, where the file has several (default: the only one).
-        :param conf: the run's configuration, which sets the DAG's params.
-        :param options: more for Airflow's ``DAG.test()``, such as ``logical_date``.
-        :return: how it ended.
-        :raises FileNotFoundError: when there is no such file.
-        :raises ValueError: when the file does not have that DAG, or has several and none was named.
+        :param dag_id: The DAG, where the file has several (default: the only one).
+        :param conf: The run's configuration, which sets the DAG's params.
+        :param options: More for Airflow's ``DAG.test()``, such as ``logical_date``.
+        :return: How it ended.
+        :raises FileNotFoundError: When there is no such file.
+        :raises ValueError: When the file does not have that DAG, or has several and none was named.
         """
         dag = self._read(self._find(Path(file)), dag_id)
         errors: dict[str, BaseException] = {}

@@ -20,7 +20,7 @@ def airflow_home() -> Iterator[bytes]:
     """
     Give Airflow a home that goes away in the end, unless it was imported before.
 
-    :return: a migrated database, to be copied for each test.
+    :return: A migrated database, to be copied for each test.
     """
     with TemporaryDirectory(prefix="kie-airflow-") as home, pytest.MonkeyPatch.context() as patch:
         if "airflow" not in sys.modules:
@@ -42,8 +42,8 @@ def airflow_of_a_test(migrated: bytes) -> Iterator[pytest.MonkeyPatch]:
     """
     Let Airflow use a database of its own, until the test ends.
 
-    :param migrated: what the database begins with.
-    :return: what can change more of Airflow until then.
+    :param migrated: What the database begins with.
+    :return: What can change more of Airflow until then.
     """
     # Airflow's task runner leaves its own behind, by which this process ignores that it is to end.
     on_terminate = signal.getsignal(signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""Tests of DAGs: the pytest fixtures, and an Airflow for tests alone."""
