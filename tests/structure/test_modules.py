@@ -26,7 +26,7 @@ TESTED_IN = {
     "files.shutdown": "unit/files/test_batch.py",
     "files.upload": "unit/operators/test_reuse.py",
     "get_provider_info": "structure/test_provider_info.py",
-    "links": "structure/test_provider_info.py",
+    "links": "runner/test_job_links.py",
 }
 
 
