@@ -16,8 +16,8 @@ from tests.structure.classes import PACKAGE, ROOT, modules_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = sorted((ROOT / "requirements").glob("*.txt"))
-# pytest reads the plugin; the form of Airflow 3.1 brings WTForms, or a stand-in; Airflow's OpenLineage provider
-# hands its client's classes on, as Airflow's logging does structlog's.
+# pytest reads the plugin; the form of Airflow 3.1 brings WTForms, or a stand-in; Airflow's logging and its
+# OpenLineage provider want classes of structlog and of OpenLineage's client.
 OF_WHOEVER_CALLS = {"openlineage", "pytest", "structlog", "wtforms"}
 
 
