@@ -11,7 +11,7 @@ WORKERS ?= 4
 PYTEST := -m pytest --quiet --numprocesses=$(WORKERS) --dist=worksteal
 
 .PHONY: bench bench-waiting callback-test cluster-test demo dist-test faults paid unit test lint types docs \
-  docs-example test-$(LATEST) test-ai-providers test-lowest test-matrix ui-test pins clean
+  docs-example environments test-$(LATEST) test-ai-providers test-lowest test-matrix ui-test pins clean
 .PRECIOUS: .venv-%/installed
 .SECONDEXPANSION:
 
@@ -35,8 +35,8 @@ environments:
 	@$(MAKE) --jobs=2 .venv-$(LATEST)/installed .venv-$(OLDEST_HERE)/installed
 
 # The unit tests and the demo on every Airflow and Python that is there; AIRFLOWS= and PYTHONS= narrow it.
-test-matrix: .venv-$(LATEST)/installed
-	$(BIN)/python -m scripts.matrix
+test-matrix:
+	python=$$(scripts/find-python $(LATEST)) && $$python -m scripts.matrix
 
 # What is published: built, looked into, installed where there is nothing but Airflow, and used there.
 dist-test: .venv-$(LATEST)/installed
@@ -64,11 +64,9 @@ bench-waiting: .venv-$(LATEST)/installed
 callback-test: .venv-$(LATEST)/installed
 	$(BIN)/python -m pytest --exitfirst --quiet tests/standalone
 
-# Airflow and the documentation in a browser. KIE_PICTURES=1 also takes the documentation's pictures anew.
+# Airflow and the documentation in a browser. KIE_PICTURES=1 also takes the documentation's pictures anew. Needs
+# Debian's package chromium.
 ui-test: .venv-$(LATEST)/installed docs
-	command -v chromium >/dev/null || (apt-get update -q && \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium) || \
-	  { echo "There is no Chromium, and it cannot be installed: run apt-get install chromium as root." >&2; exit 1; }
 	$(BIN)/python -m pytest --quiet --durations=5 tests/ui
 
 # Celery, two workers, PostgreSQL, Redis and S3, with a worker killed in the middle. Needs Debian's packages

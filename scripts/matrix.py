@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from scripts.running import say
-
+# Nothing of Airflow's environments is imported here: any Python runs this.
 ROOT = Path(__file__).resolve().parent.parent
 AIRFLOWS = os.environ.get("AIRFLOWS", "3.1 3.2 3.3 3.4").split()
 PYTHONS = os.environ.get("PYTHONS", "3.11 3.12 3.13 3.14").split()
@@ -70,6 +69,11 @@ def main() -> int:
     for pair in pairs:
         say(f"Airflow {pair.airflow}  Python {pair.python}  {pair.absent or '  '.join(pair.results)}")
     return int(not there or any(pair.failed for pair in there))
+
+
+def say(text: str) -> None:
+    """Print at once, also into a pipe."""
+    print(text, flush=True)
 
 
 def find(airflow: str, python: str) -> Pair:

@@ -6,6 +6,7 @@ import gc
 import json
 import runpy
 import shutil
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,18 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from airflow.sdk import BaseOperator
 
 from airflow_provider_kie.client import KieSettings
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
+from tests.dags.asset_runs import run_to_its_end, runs_that_the_scheduler_makes
 from tests.s3 import bucket_at, connection_to
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 FILES = {path.stem: path for name in ("howto", "coming_from") for path in (EXAMPLES / name).glob("*.py")}
-# A plain program, a DAG that an event starts, and one that writes to S3 have tests of their own.
-NAMES = sorted(set(FILES) - {"client", "events", "first"})
+# A plain program, DAGs that events start, and one that writes to S3 have tests of their own.
+NAMES = sorted(set(FILES) - {"client", "events", "first", "outlets"})
 # The files that are there in the end, and how many are at kie.ai.
 BROUGHT = {
     "download": ["film.mp4"],
@@ -37,6 +40,7 @@ UPLOADS = {
     "quickstart": 1,
     "upload": 1,
     "upload_each": 2,
+    "upload_inbox": 2,
     "upload_pattern": 2,
     "with_curl": 1,
     "with_requests": 1,
@@ -84,6 +88,8 @@ def test_a_documented_dag_runs_as_it_stands_there(
 ) -> None:
     if name == "with_curl" and not shutil.which("curl"):
         pytest.skip("there is no curl")
+    if name == "retry_policy" and not hasattr(BaseOperator, "retry_policy"):
+        pytest.skip("before Airflow 3.3 a task has no policy")
     key, url = kie_simulator.api_key, kie_simulator.api_url
     http = {"conn_type": "http", "host": url, "extra": {"Authorization": f"Bearer {key}"}}
     monkeypatch.setenv("KIE_API_KEY", key)
@@ -119,6 +125,24 @@ def test_the_first_dag_of_the_documentation_brings_its_result_to_s3(
     assert object_["Key"] == f"results/{run.run_id}/film.mp4"
     (upload,) = kie_simulator.uploads.values()
     assert kie_simulator.jobs[0].input["image_urls"] == [upload.download_url]
+
+
+def test_the_documented_outlet_starts_the_dag_that_reads_the_jobs_result(
+    load_dag: RunDag, run_dag: RunDag, returned: RunDag, kie_simulator: KieSimulator
+) -> None:
+    from airflow.utils.session import create_session
+
+    kie_simulator.add_model("grok-imagine/text-to-video", seconds=0.1)
+    dags = runpy.run_path(str(FILES["outlets"]))
+    after = load_dag(dags["list_movies"])
+    made = run_dag(dags["make_movie"])
+    assert made.state == "success"
+    with warnings.catch_warnings():
+        # Airflow's own database code is not what is tested here.
+        warnings.simplefilter("ignore")
+        with create_session() as session:
+            [started] = runs_that_the_scheduler_makes(session, after.dag_id)
+        assert returned(run_to_its_end(after, started), "list_urls") == returned(made, "make")["urls"]
 
 
 def test_the_documented_watcher_tells_what_its_event_says(load_dag: RunDag) -> None:

@@ -20,7 +20,7 @@ SETTINGS = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
 RunPytest = Callable[..., str]
 
 
-def run_python(*arguments: str, home: Path) -> str:
+def run_python(*arguments: str, home: Path, fails: bool = False) -> str:
     """Run Python in a user's shell, where ``AIRFLOW_HOME`` is the one that they work with."""
     ours = ("AIRFLOW_", "PYTEST_")
     shell = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -28,7 +28,9 @@ def run_python(*arguments: str, home: Path) -> str:
     shell |= {"PYTHONPATH": path, "AIRFLOW_HOME": str(home), "TMPDIR": str(home.parent / "tmp")}
     command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=home.parent, env=shell, capture_output=True, text=True)
-    return done.stdout + done.stderr
+    printed = done.stdout + done.stderr
+    assert (done.returncode != 0) is fails, printed
+    return printed
 
 
 @pytest.fixture
@@ -42,10 +44,10 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run_pytest(project: Path) -> RunPytest:
-    def run(*options: str, **files: str) -> str:
+    def run(*options: str, fails: bool = False, **files: str) -> str:
         for name, text in files.items():
             (project / f"{name}.py").write_text(dedent(text))
-        return run_python("-m", "pytest", "-rA", *options, home=project / "home")
+        return run_python("-m", "pytest", "-rA", *options, home=project / "home", fails=fails)
 
     return run
 
@@ -56,7 +58,7 @@ def test_the_recipe_passes_in_a_strict_project_and_leaves_nothing_behind(
     (project / "pytest.ini").write_text(SETTINGS + "filterwarnings = error")
     options = ["--numprocesses=2", "--import-mode=importlib", "-p", "no:cacheprovider"]
     printed = run_pytest(*options, test_my_dag=(EXAMPLES / "test_my_dag.py").read_text())
-    assert re.search(r" \d passed in ", printed), printed
+    assert re.search(r"=+ 3 passed in ", printed), printed
     assert not (project / "home").exists()
     assert [path.name for path in (project / "tmp").iterdir() if "pytest-of" not in path.name] == []
 
@@ -70,6 +72,7 @@ def test_what_a_user_has_stays_as_it_is(project: Path, run_pytest: RunPytest) ->
     assert home / "real.db" in before
 
     printed = run_pytest(
+        fails=True,
         conftest="from airflow.sdk import DAG",
         test_it="""
             from airflow.models import Variable
@@ -93,6 +96,7 @@ def test_what_a_user_has_stays_as_it_is(project: Path, run_pytest: RunPytest) ->
 
 def test_the_missing_extra_is_named_where_the_simulator_is_wanted(run_pytest: RunPytest) -> None:
     printed = run_pytest(
+        fails=True,
         conftest="""
             import sys
 

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from airflow.sdk.api.client import Client
 
-from airflow_provider_kie.client.errors import KieConfigError
+from airflow_provider_kie.client.errors import KieConfigError, KieValidationError
 from airflow_provider_kie.client.http.environment import ssl_context
 from airflow_provider_kie.hooks.kie import KieHook
+from airflow_provider_kie.simulator import KieSimulator
 
-from .pages import literals, table
+from .pages import literals, table, text_of
 
 # What a reader's connection or environment has, for each row of the connection page's table.
 WRONG: dict[str, dict[str, Any]] = {
@@ -74,3 +75,30 @@ def test_a_socks_proxy_is_told_by_airflows_own_client_as_the_page_says(
 def fits(said: str, quoted: str) -> bool:
     """Tell whether a message is the quoted one, in which ... stands for anything."""
     return fnmatchcase(said, re.sub(r"([\[?*])", r"[\1]", quoted).replace("...", "*"))
+
+
+@pytest.mark.parametrize("data", [{}, {"data": None}], ids=["no data", "data is null"])
+def test_a_client_without_a_look_at_the_code_fails_in_the_words_of_the_page(data: dict[str, Any]) -> None:
+    answer = {"code": 401, "msg": "Unauthorized", **data}
+    with pytest.raises((KeyError, TypeError)) as caught:
+        answer["data"]["taskId"]
+    name = "KeyError: " if isinstance(caught.value, KeyError) else ""
+    assert f"{name}{caught.value}" in literals(text_of("coming-from.rst"))
+
+
+def test_the_log_of_a_task_that_pays_names_the_job_as_the_page_for_the_night_says(
+    kie_simulator: KieSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    job_id = KieHook().submit_job({"prompt": "a fox"}, model="demo/edit")
+    assert "Submitted job" in literals(text_of("at-night.rst"))
+    assert any(message.startswith(f"Submitted job {job_id} ") for message in caplog.messages)
+
+
+def test_a_link_that_kie_ai_does_not_sign_is_refused_in_the_words_of_the_page_for_the_night(
+    kie_simulator: KieSimulator,
+) -> None:
+    with pytest.raises(KieValidationError, match="url is wrong"):
+        KieHook().get_download_url("https://files.example/film.mp4")
+    [row] = [row for row in table("at-night.rst", "The log says") if "KieValidationError" in row[0]]
+    assert "url is wrong" in literals(row[1])

@@ -27,7 +27,7 @@ TESTED_IN = {
     "files.shutdown": "unit/files/test_batch.py",
     "files.upload": "unit/operators/test_reuse.py",
     "get_provider_info": "structure/test_provider_info.py",
-    "links": "structure/test_provider_info.py",
+    "links": "runner/test_job_links.py",
 }
 
 
@@ -40,8 +40,8 @@ def module_names() -> list[str]:
 
 @pytest.mark.parametrize("module", module_names())
 def test_every_module_has_a_test_file(module: str) -> None:
-    *rooms, name = module.split(".")
-    file = TESTED_IN.get(module, "/".join(["unit", *rooms, f"test_{name}.py"]))
+    *packages, name = module.split(".")
+    file = TESTED_IN.get(module, "/".join(["unit", *packages, f"test_{name}.py"]))
     assert (TESTS / file).is_file()
 
 

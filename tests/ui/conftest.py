@@ -65,7 +65,7 @@ def airflow(kie: KieSimulator, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield api
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def connections(airflow: httpx.Client, kie: KieSimulator) -> None:
     """Connections in Airflow's database, beside those of its environment, which its pages do not list."""
     for name, key in (("kie_right", kie.api_key), ("kie_wrong", WRONG_KEY)):
@@ -82,10 +82,22 @@ def connections(airflow: httpx.Client, kie: KieSimulator) -> None:
 @pytest.fixture(scope="session")
 def ended(airflow: httpx.Client) -> None:
     """Wait until the run of this folder's own DAG is over."""
+    wait_for_end(airflow, "kie_ui")
+
+
+@pytest.fixture(scope="session")
+def demo_ended(airflow: httpx.Client, kie: KieSimulator, ended: None) -> None:
+    """Top the account up, and wait until the run of the demo is over; the other DAG fetches the slow file."""
+    kie.credits = 2 * THRESHOLD
+    wait_for_end(airflow, "kie_demo")
+
+
+def wait_for_end(airflow: httpx.Client, dag_id: str) -> None:
+    """Wait until the run of a DAG is over."""
     for _ in every_second(120):
-        if airflow.get("/api/v2/dags/kie_ui/dagRuns/run").json()["state"] in ("success", "failed"):
+        if airflow.get(f"/api/v2/dags/{dag_id}/dagRuns/run").json()["state"] in ("success", "failed"):
             return
-    pytest.fail("The DAG kie_ui did not end in time.")
+    pytest.fail(f"The DAG {dag_id} did not end in time.")
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,9 @@ from airflow_provider_kie.simulator import KieSimulator
 from .conftest import SIZE, THRESHOLD
 from .screen import Screen
 
+
 # The slow file has to be fetched by the other DAG.
-pytestmark = pytest.mark.usefixtures("ended")
-
-
+@pytest.mark.usefixtures("ended")
 def test_the_log_of_the_sensor_goes_on_when_the_account_is_topped_up(
     screen: Screen, kie: KieSimulator
 ) -> None:
@@ -28,9 +27,10 @@ def test_the_log_of_the_sensor_goes_on_when_the_account_is_topped_up(
     screen.shows("threshold", str(THRESHOLD), "at_least")
 
 
+@pytest.mark.usefixtures("demo_ended")
 def test_the_graph_shows_every_task_and_how_it_ended(screen: Screen) -> None:
     screen.open("dags/kie_demo/runs/run")
-    screen.shows("Success", seconds=120)
+    screen.shows("Success")
     screen.page.get_by_role("button", name="Show Graph").click()
     graph = screen.page.get_by_role("application")
     for task, kind in {
@@ -51,6 +51,7 @@ def test_the_graph_shows_every_task_and_how_it_ended(screen: Screen) -> None:
     screen.picture("demo-graph", graph)
 
 
+@pytest.mark.usefixtures("demo_ended")
 def test_an_xcom_tells_what_became_of_a_file(screen: Screen) -> None:
     screen.open_task("kie_demo", "upload_stream")
     screen.click("Storage", "XCom")
@@ -60,6 +61,7 @@ def test_an_xcom_tells_what_became_of_a_file(screen: Screen) -> None:
     screen.keeps_secrets()
 
 
+@pytest.mark.usefixtures("demo_ended")
 def test_the_mapped_downloads_tell_what_they_fetched(screen: Screen) -> None:
     screen.open("dags/kie_demo/runs/run/tasks/download/mapped")
     screen.click("generated.mp4")
