@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 EXTRA_BYTES = 16 * 1024
 
 
-def tell_outlets(task: BaseOperator, context: Context, result: Any) -> None:
+def add_result_to_outlet_events(task: BaseOperator, context: Context, result: Any) -> None:
     """
     Put a result into the events of a task's outlets.
 

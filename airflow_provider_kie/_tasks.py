@@ -43,12 +43,12 @@ class PlainFailures:
     An error of ours has what led to it as its ``__context__``, which no traceback shows. The whole traceback
     goes to the log at the level DEBUG. Anything else is a bug, or a wrong argument, and keeps its own.
 
-    :param told_as: Makes of an error of ours what is raised; by default the error itself.
+    :param convert: Makes of an error of ours what is raised; by default the error itself.
     """
 
     # No generator: ``contextlib`` would put the frames back.
-    def __init__(self, told_as: Callable[[KieError], Exception] = lambda error: error) -> None:
-        self._told_as = told_as
+    def __init__(self, convert: Callable[[KieError], Exception] = lambda error: error) -> None:
+        self._convert = convert
 
     def __enter__(self) -> None:
         pass
@@ -63,7 +63,7 @@ class PlainFailures:
         log.debug("The whole traceback of what ends this task", exc_info=error)
         error.with_traceback(None)
         if isinstance(error, KieError):
-            raise self._told_as(error) from None
+            raise self._convert(error) from None
         raise error
 
 

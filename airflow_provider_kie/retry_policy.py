@@ -53,7 +53,7 @@ class KieRetryPolicy(RetryPolicy):
             return RetryDecision.fail(f"no retry mends a {type(error).__name__}")
         asked = max((each.retry_after or 0.0 for each in _errors_in(exception)), default=0.0)
         delay = timedelta(seconds=min(asked, LONGEST_SECONDS)) if asked > 0 else None
-        if self.max_reschedules and _was_put_off(exception) and hasattr(RetryDecision, "reschedule"):
+        if self.max_reschedules and _was_refused_for_now(exception) and hasattr(RetryDecision, "reschedule"):
             decision: RetryDecision = RetryDecision.reschedule(
                 delay, max_reschedules=self.max_reschedules, reason="kie.ai did nothing, for now"
             )
@@ -94,7 +94,7 @@ def _errors_in(exception: BaseException, *, by_chance: bool = True) -> Iterator[
         reason = reason.__cause__ or (reason.__context__ if by_chance else None)
 
 
-def _was_put_off(error: BaseException) -> bool:
+def _was_refused_for_now(error: BaseException) -> bool:
     """Whether kie.ai has certainly done nothing, and will soon."""
     from airflow_provider_kie.client.errors import KieRateLimitError, KieUnavailableError
     from airflow_provider_kie.client.retries import MAINTENANCE

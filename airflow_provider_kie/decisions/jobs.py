@@ -149,7 +149,7 @@ def seconds_to_look(elapsed: float, usual: float | None = None, interval: float 
     return min(max(elapsed * LATER_LOOKS_SHARE, SHORTEST_SECONDS), LONGEST_SECONDS)
 
 
-def waits_for_job(job_id: str, first: float, interval: float | None, timeout: float, since: float) -> str:
+def job_wait_message(job_id: str, first: float, interval: float | None, timeout: float, since: float) -> str:
     """
     Word the beginning of a wait for a job.
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAGIC = re.compile(r"[*?\[]")
 
 
-def files_behind(source: Location, conn_id: str | None = None) -> list[Location] | None:
+def list_files(source: Location, conn_id: str | None = None) -> list[Location] | None:
     """
     Find the files that a source stands for.
 

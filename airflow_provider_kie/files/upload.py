@@ -31,7 +31,7 @@ from airflow_provider_kie.client.urls import file_name_of, without_query
 from airflow_provider_kie.files.batch import Session
 from airflow_provider_kie.files.local import SPOOL_ADVICE, naming_a_full_disk, spooling
 from airflow_provider_kie.files.results import UploadedFile
-from airflow_provider_kie.files.sources import files_behind
+from airflow_provider_kie.files.sources import list_files
 from airflow_provider_kie.files.storage import LocalSource, ObjectSource, open_source
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Upload:
         :raises OSError: There is no file, or a folder cannot be listed.
         :raises ValueError: There is a ``file_name``, or the pattern cannot be looked for.
         """
-        files = None if self.is_url else files_behind(self.source, self.source_conn_id)
+        files = None if self.is_url else list_files(self.source, self.source_conn_id)
         if files is None:
             return None
         if self.file_name is not None:

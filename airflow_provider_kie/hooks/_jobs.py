@@ -21,7 +21,7 @@ from airflow_provider_kie.client.errors import (
     quote,
 )
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
-from airflow_provider_kie.decisions.jobs import decide, seconds_to_look, waits_for_job
+from airflow_provider_kie.decisions.jobs import decide, seconds_to_look, job_wait_message
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog
 from airflow_provider_kie.hooks import _lineage, _metrics
 from airflow_provider_kie.hooks._base import STEP_SECONDS, KieBaseHook, send_in_thread
@@ -213,7 +213,7 @@ class KieJobsHook(KieBaseHook):
         begin, elapsed, last = time.monotonic(), 0.0, job
         failures, said = ConsecutiveFailures(), WaitingLog()
         pause = seconds_to_look(age, interval=poll_interval)
-        log.info("%s", waits_for_job(job.job_id, pause, poll_interval, timeout, time.time()))
+        log.info("%s", job_wait_message(job.job_id, pause, poll_interval, timeout, time.time()))
         while True:
             self._sleep(min(pause, timeout - elapsed), on_wait)
             poll = self._look(job, on_wait)

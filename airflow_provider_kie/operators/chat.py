@@ -92,7 +92,7 @@ class KieChatOperator(KieBaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask."""
-        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.client.api.chat import parse_json
         from airflow_provider_kie.client.arguments import check_choice
         from airflow_provider_kie.hooks.kie import KieHook
@@ -109,7 +109,9 @@ class KieChatOperator(KieBaseOperator):
             )
             result = answer.to_dict() | {"parsed": parse_json(answer) if is_json else None}
         # ``raw`` has nothing that the other keys lack, but more of it.
-        tell_outlets(self, context, {name: value for name, value in result.items() if name != "raw"})
+        add_result_to_outlet_events(
+            self, context, {name: value for name, value in result.items() if name != "raw"}
+        )
         return result
 
     def on_kill(self) -> None:

@@ -35,21 +35,21 @@ class _FileOperator(KieBaseOperator):
 
     def _move(self, transfer: Upload | Download, context: Context) -> dict[str, Any]:
         """Move one file."""
-        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.hooks.kie import KieHook
 
         with fail_without_retry():
             hook = KieHook(self.kie_conn_id)
             [future] = hook.move([transfer], max_concurrency=1, on_wait=self._check_running)
             result = future.result().to_dict()
-        tell_outlets(self, context, result)
+        add_result_to_outlet_events(self, context, result)
         return result
 
     def _move_many(
         self, transfers: Sequence[Upload] | Sequence[Download], context: Context
     ) -> list[dict[str, Any]]:
         """Move many files, but for those that an earlier try has moved."""
-        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.files.batch import results_of
         from airflow_provider_kie.hooks.kie import KieHook
         from airflow_provider_kie.operators._finished import Finished
@@ -80,7 +80,7 @@ class _FileOperator(KieBaseOperator):
         finished.forget()
         self._check_running()
         told = [result.to_dict() for result in results]
-        tell_outlets(self, context, told)
+        add_result_to_outlet_events(self, context, told)
         return told
 
     def _is_ended(self) -> bool:
@@ -168,7 +168,7 @@ class KieUploadOperator(_FileOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the file or files."""
-        from airflow_provider_kie.files.batch import run_aside
+        from airflow_provider_kie.files.batch import run_in_background
         from airflow_provider_kie.files.upload import Upload, expand_all
 
         how: dict[str, Any] = {
@@ -178,12 +178,12 @@ class KieUploadOperator(_FileOperator):
         }
         if isinstance(self.source, str) or not isinstance(self.source, Sequence):
             upload = Upload.parse(self.source, self.upload_path, **how)
-            uploads = run_aside(upload.expand, self._check_running)
+            uploads = run_in_background(upload.expand, self._check_running)
             return self._move(upload, context) if uploads is None else self._move_many(uploads, context)
         if self.file_name is not None:
             raise ValueError("file_name is for a single source; many files get unique names")
         given = [Upload.parse(source, self.upload_path, **how) for source in self.source]
-        return self._move_many(run_aside(partial(expand_all, given), self._check_running), context)
+        return self._move_many(run_in_background(partial(expand_all, given), self._check_running), context)
 
 
 class KieDownloadOperator(_FileOperator):

@@ -184,13 +184,13 @@ class KieGenerateOperator(KieBaseOperator):
 
     def _result(self, job: Job, context: Context) -> dict[str, Any]:
         """Give the job as XCom has it, and tell lineage and the outlets' events of it."""
-        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.hooks import _lineage
         from airflow_provider_kie.hooks.kie import KieHook
 
         result = job.to_dict()
         _lineage.report_job(KieHook(self.kie_conn_id), job, self.input)
-        tell_outlets(self, context, result)
+        add_result_to_outlet_events(self, context, result)
         return result
 
     def _order(self) -> Order:
@@ -219,11 +219,11 @@ class KieGenerateOperator(KieBaseOperator):
         )
 
     def _defer(self, order: Order, job: Job, age: float) -> NoReturn:
-        from airflow_provider_kie.decisions.jobs import seconds_to_look, waits_for_job
+        from airflow_provider_kie.decisions.jobs import seconds_to_look, job_wait_message
         from airflow_provider_kie.triggers.jobs import KieJobTrigger
 
         now, first = time.time(), seconds_to_look(age, interval=order.poll_interval)
-        self.log.info("%s", waits_for_job(job.job_id, first, order.poll_interval, order.timeout, now))
+        self.log.info("%s", job_wait_message(job.job_id, first, order.poll_interval, order.timeout, now))
         self.defer(
             trigger=KieJobTrigger(
                 job_id=job.job_id,

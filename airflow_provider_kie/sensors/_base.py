@@ -33,7 +33,7 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
 
     deferrable: bool
     _failures: ConsecutiveFailures | None = None
-    _said: WaitingLog | None = None
+    _waiting_log: WaitingLog | None = None
     _began_at = 0.0
 
     @property
@@ -69,7 +69,7 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
         self._check_arguments()
         self._began_at = time.time()
-        self._failures = self._said = None
+        self._failures = self._waiting_log = None
         with PlainFailures(), self._skipping_if_never_fail():
             return self._result(self._wait(context), context)
 
@@ -131,13 +131,13 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
             # Each poke of a rescheduled sensor is a process of its own.
             apart = self.reschedule and not self.deferrable
             before = context.get("task_reschedule_count", 0) if apart else 0
-            if self._said is None and not before:
+            if self._waiting_log is None and not before:
                 self.log.info("%s", self._will_wait())
-            self._said = self._said or WaitingLog()
+            self._waiting_log = self._waiting_log or WaitingLog()
             if apart:
                 line = f"{line} (look {before + 1}, the next in {spoken(self.poke_interval)})"
             else:
-                line = self._said.line(decision, time.time() - self._began_at, self.poke_interval)
+                line = self._waiting_log.line(decision, time.time() - self._began_at, self.poke_interval)
         if line:
             self.log.log(decision.level, "%s", line)
 

@@ -257,7 +257,7 @@ def test_a_task_that_is_ended_does_not_wait_for_a_listing(
         operator.on_kill()
         released.wait(30)
 
-    monkeypatch.setattr("airflow_provider_kie.files.upload.files_behind", hanging)
+    monkeypatch.setattr("airflow_provider_kie.files.upload.list_files", hanging)
     began = time.monotonic()
     with pytest.raises(KieCancelledError):
         operator.execute(context())
