@@ -40,8 +40,8 @@ class PlainFailures:
     A context in which failures lose the frames on their way: a log then ends with what went wrong.
 
     Errors of ours, and of files and networks, come out with their class and attributes, raised right here.
-    An error of ours has what led to it as its ``__context__``, which no traceback shows. The whole traceback
-    goes to the log at the level DEBUG. Anything else is a bug, or a wrong argument, and keeps its own.
+    They have what led to them as their ``__context__``, which no traceback shows. The whole traceback goes to
+    the log at the level DEBUG. Anything else is a bug, or a wrong argument, and keeps its own.
 
     :param convert: Makes of an error of ours what is raised; by default the error itself.
     """
@@ -62,9 +62,9 @@ class PlainFailures:
             return
         log.debug("The whole traceback of what ends this task", exc_info=error)
         error.with_traceback(None)
-        if isinstance(error, KieError):
-            raise self._convert(error) from None
-        raise error
+        # ``from None`` forgets the cause, which a retry policy may have to know.
+        error.__context__ = error.__cause__ or error.__context__
+        raise (self._convert(error) if isinstance(error, KieError) else error) from None
 
 
 def fail_without_retry() -> PlainFailures:

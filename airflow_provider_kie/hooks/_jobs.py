@@ -21,7 +21,7 @@ from airflow_provider_kie.client.errors import (
     quote,
 )
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
-from airflow_provider_kie.decisions.jobs import decide, seconds_to_look, job_wait_message
+from airflow_provider_kie.decisions.jobs import decide, job_wait_message, seconds_to_look
 from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog
 from airflow_provider_kie.hooks import _lineage, _metrics
 from airflow_provider_kie.hooks._base import STEP_SECONDS, KieBaseHook, send_in_thread

@@ -219,7 +219,7 @@ class KieGenerateOperator(KieBaseOperator):
         )
 
     def _defer(self, order: Order, job: Job, age: float) -> NoReturn:
-        from airflow_provider_kie.decisions.jobs import seconds_to_look, job_wait_message
+        from airflow_provider_kie.decisions.jobs import job_wait_message, seconds_to_look
         from airflow_provider_kie.triggers.jobs import KieJobTrigger
 
         now, first = time.time(), seconds_to_look(age, interval=order.poll_interval)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset, AssetAlias
 
-from airflow_provider_kie._outlets import EXTRA_BYTES, extra_of, add_result_to_outlet_events
+from airflow_provider_kie._outlets import EXTRA_BYTES, add_result_to_outlet_events, extra_of
 
 
 class Events:
