@@ -29,8 +29,16 @@ def task(*outlets: Any) -> Any:
 def test_a_result_is_put_beside_what_is_there() -> None:
     events = Events()
     context: Any = {"outlet_events": events}
-    add_result_to_outlet_events(task(Asset("a"), AssetAlias("b")), context, {"path": "/a"})
-    assert events.extras == {"a": {"mine": 1, "path": "/a"}}
+    add_result_to_outlet_events(task(Asset("a"), Asset.ref(name="b")), context, {"path": "/a"})
+    assert events.extras == {"a": {"mine": 1, "path": "/a"}, "b": {"mine": 1, "path": "/a"}}
+
+
+def test_what_is_no_asset_is_left_to_the_author(caplog: pytest.LogCaptureFixture) -> None:
+    events = Events()
+    context: Any = {"outlet_events": events}
+    add_result_to_outlet_events(task(AssetAlias("b"), object(), Asset("a")), context, {"path": "/a"})
+    assert list(events.extras) == ["a"]
+    assert caplog.text == ""
 
 
 def test_a_long_list_becomes_a_sum() -> None:
