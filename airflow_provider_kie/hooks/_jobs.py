@@ -22,7 +22,8 @@ from airflow_provider_kie.client.errors import (
 )
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
 from airflow_provider_kie.decisions.jobs import decide, job_wait_message, seconds_to_look
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+from airflow_provider_kie.decisions.waiting_log import WaitingLog
 from airflow_provider_kie.hooks import _lineage, _metrics
 from airflow_provider_kie.hooks._base import STEP_SECONDS, KieBaseHook, send_in_thread
 
@@ -211,7 +212,7 @@ class KieJobsHook(KieBaseHook):
     ) -> Job | KieError:
         """Give the look that ends the waiting."""
         begin, elapsed, last = time.monotonic(), 0.0, job
-        failures, said = ConsecutiveFailures(), WaitingLog()
+        failures, waiting_log = ConsecutiveFailures(), WaitingLog()
         pause = seconds_to_look(age, interval=poll_interval)
         log.info("%s", job_wait_message(job.job_id, pause, poll_interval, timeout, time.time()))
         while True:
@@ -227,7 +228,7 @@ class KieJobsHook(KieBaseHook):
                 pause = max(pause, min(poll.retry_after or 0.0, RETRY_AFTER_LIMIT))
             else:
                 last = poll
-            if line := said.line(decision, age + elapsed, pause):
+            if line := waiting_log.line(decision, age + elapsed, pause):
                 log.log(decision.level, "%s", line)
             if elapsed >= timeout:
                 raise last.to_timeout(f"{timeout:g} seconds")

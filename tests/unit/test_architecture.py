@@ -54,6 +54,7 @@ LAYERS = [
     "client.transfer.upload",
     "client.transfer.download",
     "decisions.waiting",
+    "decisions.waiting_log",
     "decisions.credits",
     "decisions.jobs",
     "_compat",
