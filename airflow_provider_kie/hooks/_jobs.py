@@ -170,7 +170,7 @@ class KieJobsHook(KieBaseHook):
         job_id = self.submit_job(input, model=model, api=api, callback_url=callback_url)
         job = Job(job_id, api, model)
         done = self.finish(job, self.wait_for_end(job, timeout=patience, poll_interval=interval))
-        _lineage.report_job(self, done, input)
+        self.report_lineage(done, input)
         return done
 
     def wait_for_end(
@@ -255,6 +255,17 @@ class KieJobsHook(KieBaseHook):
         cost = "price unknown" if poll.credits is None else f"{poll.credits:.15g} credits"
         log.info("Job %s has succeeded: %s, %d file(s)", poll.job_id, cost, len(poll.urls))
         return poll
+
+    def report_lineage(self, job: Job, input: Any = None) -> None:
+        """
+        Report to Airflow's lineage which files a job was given, and which it has made; never fails.
+
+        :meth:`generate`, the operator and the sensor do so by themselves.
+
+        :param job: The job, which has succeeded.
+        :param input: Its input, if known; each URL in it is a file that was read.
+        """
+        _lineage.report_job(self, job, input)
 
     def _look(self, job: Job, on_wait: Callable[[], None]) -> Job | KieError:
         call = jobs.get_job(job.job_id, api=job.api)

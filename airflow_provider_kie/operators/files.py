@@ -19,19 +19,10 @@ if TYPE_CHECKING:
 
 
 class _FileOperator(KieBaseOperator):
-    """What uploads and downloads share: hidden queries, being ended, and not doing finished work again."""
+    """What uploads and downloads share: files are moved, and finished work is not done again."""
 
-    url_field: str
     kie_conn_id: str
     max_concurrency: int
-    _is_killed = False
-
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # The one method that Airflow calls for mapped and unmapped tasks alike.
-        from airflow_provider_kie.operators._rendering import mask_queries
-
-        super()._do_render_template_fields(*args, **kwargs)
-        mask_queries(getattr(self, self.url_field))
 
     def _move(self, transfer: Upload | Download, context: Context) -> dict[str, Any]:
         """Move one file."""
@@ -55,7 +46,7 @@ class _FileOperator(KieBaseOperator):
         from airflow_provider_kie.operators._finished import Finished
         from airflow_provider_kie.operators._reuse import Remembered
 
-        finished = Finished(context, self.retries, self._is_ended)
+        finished = Finished(context, self.retries, lambda: self._is_killed)
         remembered = [Remembered(transfer, self.kie_conn_id, finished) for transfer in transfers]
 
         def on_wait() -> None:
@@ -82,24 +73,6 @@ class _FileOperator(KieBaseOperator):
         told = [result.to_dict() for result in results]
         add_result_to_outlet_events(self, context, told)
         return told
-
-    def _is_ended(self) -> bool:
-        return self._is_killed
-
-    def _check_running(self) -> None:
-        if self._is_killed:
-            from airflow_provider_kie.client.errors import KieCancelledError
-
-            raise KieCancelledError("the task was ended from outside")
-
-    def on_kill(self) -> None:
-        """
-        Let the transfers end; Airflow calls this in a signal handler, at any line of ours or of its own.
-
-        So it only leaves word: an exception from here could be caught by whoever happens to be at work,
-        Airflow's state store for one, and a lock could be held by the very line that is interrupted.
-        """
-        self._is_killed = True
 
 
 class KieUploadOperator(_FileOperator):
@@ -143,7 +116,7 @@ class KieUploadOperator(_FileOperator):
         "kie_conn_id",
     )
     ui_color = "#d9ead3"
-    url_field = "source"
+    masked_fields = ("source",)
 
     def __init__(
         self,
@@ -229,7 +202,7 @@ class KieDownloadOperator(_FileOperator):
         "kie_conn_id",
     )
     ui_color = "#cfe2f3"
-    url_field = "file_url"
+    masked_fields = ("file_url",)
 
     def __init__(
         self,

@@ -40,7 +40,7 @@ KINDS: dict[str, Any] = {
     "job_sensor": KieJobSensor,
 }
 
-attach(protocol="memory", fs=DeniedFileSystem())
+attach(protocol="memory", fs=DeniedFileSystem())  # type: ignore[no-untyped-call]
 
 task = json.loads(Path(os.environ["KIE_BENCH_TASK"]).read_text())
 if seconds := task["arguments"].pop("execution_timeout", None):
