@@ -19,8 +19,8 @@ class KieChatOperator(KieBaseOperator):
     Ask a model that chats, and give its answer. Costs credits.
 
     An answer that is lost on the way may have been billed, so nothing is sent again within a try unless
-    kie.ai refused it for now, or it never got there. Airflow's own ``retries`` do ask, and may pay, again. What
-    was asked before a kill may be billed too.
+    kie.ai refused it for now, or it never got there. Airflow's own ``retries`` do ask, and may pay, again.
+    What was asked before a kill may be billed, too.
 
     :param messages: What the model is told: a text, or a list of messages in OpenAI's format. (templated)
     :param prompt: In place of ``messages``: what the user says. (templated)

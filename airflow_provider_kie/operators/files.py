@@ -142,21 +142,20 @@ class KieUploadOperator(_FileOperator):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the file or files."""
         from airflow_provider_kie.files.batch import run_in_background
-        from airflow_provider_kie.files.upload import Upload, expand_all
+        from airflow_provider_kie.files.upload import Upload, expand_all, is_single
 
-        how: dict[str, Any] = {
-            "file_name": self.file_name,
-            "method": self.method,
-            "source_conn_id": self.source_conn_id,
-        }
-        if isinstance(self.source, str) or not isinstance(self.source, Sequence):
-            upload = Upload.parse(self.source, self.upload_path, **how)
-            uploads = run_in_background(upload.expand, self._check_running)
-            return self._move(upload, context) if uploads is None else self._move_many(uploads, context)
-        if self.file_name is not None:
-            raise ValueError("file_name is for a single source; many files get unique names")
-        given = [Upload.parse(source, self.upload_path, **how) for source in self.source]
-        return self._move_many(run_in_background(partial(expand_all, given), self._check_running), context)
+        given = Upload.parse_many(
+            self.source,
+            self.upload_path,
+            file_name=self.file_name,
+            method=self.method,
+            source_conn_id=self.source_conn_id,
+        )
+        uploads = run_in_background(partial(expand_all, given), self._check_running)
+        # What stands for itself is given back as it is; a folder of one file is a list.
+        if is_single(self.source) and uploads == given:
+            return self._move(given[0], context)
+        return self._move_many(uploads, context)
 
 
 class KieDownloadOperator(_FileOperator):
