@@ -1,4 +1,4 @@
-"""Names that moved within Airflow between 3.1 and 3.3; no other module asks which Airflow this is."""
+"""What moved between releases of Airflow, from 3.1 on, in one place for the modules that need it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     NO_SUCH_CONNECTION: tuple[type[Exception], ...] = (AirflowNotFoundException,)
     HAS_RETRY_POLICIES: bool
+    HAS_RESCHEDULE: bool
 else:
     try:
         from airflow.sdk import BaseBranchOperator, conf
@@ -58,6 +59,8 @@ else:
     except ImportError:  # before Airflow 3.3
         RetryDecision, RetryPolicy = None, object
         HAS_RETRY_POLICIES = False
+
+    HAS_RESCHEDULE = hasattr(RetryDecision, "reschedule")  # from Airflow 3.4 on
 
 
 def get_stats() -> Any:
@@ -104,6 +107,7 @@ async def aget_connection(conn_id: str) -> Connection:
 
 
 __all__ = [
+    "HAS_RESCHEDULE",
     "HAS_RETRY_POLICIES",
     "NO_SUCH_CONNECTION",
     "AirflowFailException",

@@ -16,19 +16,21 @@ log = logging.getLogger(__name__)
 EXTRA_BYTES = 16 * 1024
 
 
-def tell_outlets(task: BaseOperator, context: Context, result: Any) -> None:
+def add_result_to_outlet_events(task: BaseOperator, context: Context, result: Any) -> None:
     """
     Put a result into the events of a task's outlets.
 
-    :param task: The task; its outlets that are no assets but aliases of some are left to the DAG's author.
+    :param task: The task; its outlets that are neither assets nor references to one, aliases for example, are
+        left to the DAG's author.
     :param context: The task's context.
     :param result: What the task returns: a dict, or a list of dicts. A failure here is logged only.
     """
     from airflow.sdk import Asset
+    from airflow.sdk.definitions.asset import AssetRef
 
     try:
         for outlet in task.outlets:
-            if isinstance(outlet, Asset):
+            if isinstance(outlet, Asset | AssetRef):
                 context["outlet_events"][outlet].extra.update(extra_of(result))
     except Exception as error:
         log.warning("The events of the task's outlets lack its result: %s: %s", type(error).__name__, error)

@@ -23,7 +23,13 @@ class KieJobLink(BaseOperatorLink):
     name = "kie.ai logs"
 
     def get_link(self, operator: BaseOperator, *, ti_key: object) -> str:
-        """Give the address; called by Airflow on the worker, after each part of a try."""
+        """
+        Give the address; called by Airflow on the worker, after each part of a try.
+
+        :param operator: The task, which knows its ``job_id`` once there is one.
+        :param ti_key: The task instance; plays no part.
+        :return: The log's URL with the job's id, or alone; empty if there is no job.
+        """
         job_id = getattr(operator, "job_id", None)
         if isinstance(job_id, str) and job_id:
             return f"{LOGS}#{quote(job_id, safe='')}"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_kie._compat import RetryDecision, RetryPolicy
+from airflow_provider_kie._compat import HAS_RESCHEDULE, RetryDecision, RetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,15 +46,23 @@ class KieRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Decide what follows from a failure; called by Airflow, on the worker."""
+        """
+        Decide what follows from a failure; called by Airflow, on the worker.
+
+        :param exception: What the try has raised.
+        :param try_number: The try, from 1; plays no part here, because Airflow counts the tries.
+        :param max_tries: How many there are; plays no part either.
+        :param context: The task's context; not needed.
+        :return: Fail at once, retry after what kie.ai asked for, start over, or as the task says.
+        """
         error = next(_errors_in(exception, by_chance=False), None)
         # The reasons are logged below the error, which has said all else.
         if error and not error.airflow_may_retry:
             return RetryDecision.fail(f"no retry mends a {type(error).__name__}")
         asked = max((each.retry_after or 0.0 for each in _errors_in(exception)), default=0.0)
         delay = timedelta(seconds=min(asked, LONGEST_SECONDS)) if asked > 0 else None
-        if self.max_reschedules and _was_put_off(exception) and hasattr(RetryDecision, "reschedule"):
-            decision: RetryDecision = RetryDecision.reschedule(
+        if HAS_RESCHEDULE and self.max_reschedules and _was_refused_for_now(exception):
+            decision: RetryDecision = RetryDecision.reschedule(  # type: ignore[attr-defined, unused-ignore]
                 delay, max_reschedules=self.max_reschedules, reason="kie.ai did nothing, for now"
             )
             return decision
@@ -63,12 +71,21 @@ class KieRetryPolicy(RetryPolicy):
         return RetryDecision.retry(delay, f"kie.ai asked for {asked:g} seconds")
 
     def serialize(self) -> dict[str, Any]:
-        """Convert to JSON."""
+        """
+        Convert to what JSON can hold.
+
+        :return: The policy's fields, and its name as ``__type``.
+        """
         return {"__type": type(self).__name__} | asdict(self)
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Self:
-        """Read what :meth:`serialize` gave."""
+        """
+        Read what :meth:`serialize` gave.
+
+        :param data: That.
+        :return: The same policy.
+        """
         return cls(data["max_reschedules"])
 
 
@@ -94,7 +111,7 @@ def _errors_in(exception: BaseException, *, by_chance: bool = True) -> Iterator[
         reason = reason.__cause__ or (reason.__context__ if by_chance else None)
 
 
-def _was_put_off(error: BaseException) -> bool:
+def _was_refused_for_now(error: BaseException) -> bool:
     """Whether kie.ai has certainly done nothing, and will soon."""
     from airflow_provider_kie.client.errors import KieRateLimitError, KieUnavailableError
     from airflow_provider_kie.client.retries import MAINTENANCE

@@ -38,7 +38,7 @@ with DAG(
 ) as dag:
     notice = KieLowCreditsNotifier(
         threshold=50,
-        notify=[
+        notifiers=[
             LogNotifier("kie.ai: {{ '%g' | format(kie_credits) }} credits are left after {{ ti.task_id }}")
         ],
     )

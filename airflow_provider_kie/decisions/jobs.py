@@ -13,9 +13,8 @@ from airflow_provider_kie.decisions.waiting import (
     Decision,
     Failure,
     decide_failed_poll,
-    spoken,
-    will_wait,
 )
+from airflow_provider_kie.decisions.waiting_log import format_duration, will_wait
 
 OnDoubt = Literal["fail", "submit"]
 Stage = Literal["sending", "submitted", "success", "failed"]
@@ -149,7 +148,7 @@ def seconds_to_look(elapsed: float, usual: float | None = None, interval: float 
     return min(max(elapsed * LATER_LOOKS_SHARE, SHORTEST_SECONDS), LONGEST_SECONDS)
 
 
-def waits_for_job(job_id: str, first: float, interval: float | None, timeout: float, since: float) -> str:
+def job_wait_message(job_id: str, first: float, interval: float | None, timeout: float, since: float) -> str:
     """
     Word the beginning of a wait for a job.
 
@@ -160,7 +159,8 @@ def waits_for_job(job_id: str, first: float, interval: float | None, timeout: fl
     :param since: When the wait began, in seconds since the epoch.
     :return: The sentence.
     """
-    how_often = f"first look in {spoken(first)}" if interval is None else f"a look every {spoken(interval)}"
+    first_check = f"first check in {format_duration(first)}"
+    how_often = first_check if interval is None else f"checking every {format_duration(interval)}"
     return will_wait(f"job {job_id}", how_often, timeout, since)
 
 

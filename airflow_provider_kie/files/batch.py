@@ -99,7 +99,7 @@ def run_all(
     return list(begun)
 
 
-def run_aside(work: Callable[[], T], on_wait: Callable[[], None]) -> T:
+def run_in_background(work: Callable[[], T], on_wait: Callable[[], None]) -> T:
     """
     Do what a storage may take long for; this thread sees that it is to end.
 
@@ -117,7 +117,7 @@ def run_aside(work: Callable[[], T], on_wait: Callable[[], None]) -> T:
             future.set_exception(error)
 
     on_wait()
-    Thread(target=run, name="kie-aside", daemon=True).start()
+    Thread(target=run, name="kie-background", daemon=True).start()
     while not wait([future], timeout=LOOK_SECONDS).done:
         on_wait()
     return future.result()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAGIC = re.compile(r"[*?\[]")
 
 
-def files_behind(source: Location, conn_id: str | None = None) -> list[Location] | None:
+def list_files(source: Location, conn_id: str | None = None) -> list[Location] | None:
     """
     Find the files that a source stands for.
 
@@ -66,11 +66,21 @@ class _Pattern:
         self._whole = re.compile(glob_translate(tail))
 
     def fits(self, name: str) -> bool:
-        """Tell whether a file is meant."""
+        """
+        Tell whether a file is meant.
+
+        :param name: Its path below the folder.
+        :return: True if so.
+        """
         return not _is_hidden(name) and self._whole.match(name) is not None
 
     def leads_to(self, folder: str) -> bool:
-        """Tell whether files below a folder may be meant: no other is listed, or need be allowed to be."""
+        """
+        Tell whether files below a folder may be meant: no other is listed, or need be allowed to be.
+
+        :param folder: Its path below the folder that is named outright.
+        :return: True if so.
+        """
         names = folder.split("/")
         if _is_hidden(folder) or (self.is_bounded and len(names) > len(self._folders)):
             return False

@@ -31,16 +31,19 @@ from airflow_provider_kie.client.urls import file_name_of, without_query
 from airflow_provider_kie.files.batch import Session
 from airflow_provider_kie.files.local import SPOOL_ADVICE, naming_a_full_disk, spooling
 from airflow_provider_kie.files.results import UploadedFile
-from airflow_provider_kie.files.sources import files_behind
+from airflow_provider_kie.files.sources import list_files
 from airflow_provider_kie.files.storage import LocalSource, ObjectSource, open_source
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
     from airflow_provider_kie.files.storage import Location
 
 log = logging.getLogger(__name__)
 
 # A file on the web that may turn out to be endless does not fill the worker's disk.
 SPOOL_LIMIT = 2_000_000_000
+_FOR_ONE_FILE = "file_name is for a single source; many files get unique names"
 # What kie.ai answers where it could not fetch a URL, or not within its limits.
 _NOT_FETCHED = (400, 413, 451, 500)
 
@@ -80,6 +83,11 @@ class Upload:
         """
         Read what a DAG author wrote, after templating.
 
+        :param source: Where the file is, or the files are: a folder or a pattern.
+        :param upload_path: Folder at kie.ai; slashes at its ends are stripped.
+        :param file_name: Name at kie.ai; by default a unique one.
+        :param method: One of :data:`UploadMethod`.
+        :param source_conn_id: Airflow connection of the object storage that the source is in.
         :return: The upload; nothing has been looked at yet.
         :raises ValueError: An argument is unusable.
         """
@@ -92,6 +100,36 @@ class Upload:
             check_public_url("source", str(source))
             choose_method(chosen, size=None)
         return upload
+
+    @classmethod
+    def parse_many(
+        cls,
+        sources: Location | Sequence[Location],
+        upload_path: str,
+        *,
+        file_name: str | None = None,
+        method: str = "auto",
+        source_conn_id: str | None = None,
+    ) -> list[Self]:
+        """
+        Read what a DAG author wrote, be it one source or a list of them.
+
+        :param sources: As ``source`` of :meth:`parse`, or a list of these.
+        :param upload_path: As there, for all of them.
+        :param file_name: As there, for a single source only.
+        :param method: As there, for all of them.
+        :param source_conn_id: As there, for all of them.
+        :return: The uploads, in the order of the sources; folders and patterns stand as they are.
+        :raises ValueError: An argument is unusable, or a list has a ``file_name``.
+        """
+        if is_single(sources):
+            sources = [sources]
+        elif file_name is not None:
+            raise ValueError(_FOR_ONE_FILE)
+        return [
+            cls.parse(source, upload_path, file_name=file_name, method=method, source_conn_id=source_conn_id)
+            for source in sources
+        ]
 
     @property
     def is_url(self) -> bool:
@@ -111,15 +149,20 @@ class Upload:
         :raises OSError: There is no file, or a folder cannot be listed.
         :raises ValueError: There is a ``file_name``, or the pattern cannot be looked for.
         """
-        files = None if self.is_url else files_behind(self.source, self.source_conn_id)
+        files = None if self.is_url else list_files(self.source, self.source_conn_id)
         if files is None:
             return None
         if self.file_name is not None:
-            raise ValueError("file_name is for a single source; many files get unique names")
+            raise ValueError(_FOR_ONE_FILE)
         return [replace(self, source=file) for file in files]
 
     def run(self, *, session: Session) -> UploadedFile:
-        """Upload it."""
+        """
+        Upload it.
+
+        :param session: What it shares with others.
+        :return: What kie.ai holds now.
+        """
         return self.prepare().run(session=session)
 
     def prepare(self) -> PreparedUpload:
@@ -133,6 +176,16 @@ class Upload:
         started = time.monotonic()
         file = None if self.is_url else open_source(self.source, self.source_conn_id)
         return PreparedUpload(self, file, started)
+
+
+def is_single(source: Location | Sequence[Location]) -> TypeIs[Location]:
+    """
+    Tell a single source from a list of them.
+
+    :param source: What a DAG author wrote.
+    :return: True for a path or a URL, of a folder or a pattern too.
+    """
+    return isinstance(source, str) or not isinstance(source, Sequence)
 
 
 def expand_all(uploads: Sequence[Upload]) -> list[Upload]:

@@ -21,8 +21,9 @@ from airflow_provider_kie.client.errors import (
     quote,
 )
 from airflow_provider_kie.client.retries import RETRY_AFTER_LIMIT
-from airflow_provider_kie.decisions.jobs import decide, seconds_to_look, waits_for_job
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog
+from airflow_provider_kie.decisions.jobs import decide, job_wait_message, seconds_to_look
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+from airflow_provider_kie.decisions.waiting_log import WaitingLog
 from airflow_provider_kie.hooks import _lineage, _metrics
 from airflow_provider_kie.hooks._base import STEP_SECONDS, KieBaseHook, send_in_thread
 
@@ -169,7 +170,7 @@ class KieJobsHook(KieBaseHook):
         job_id = self.submit_job(input, model=model, api=api, callback_url=callback_url)
         job = Job(job_id, api, model)
         done = self.finish(job, self.wait_for_end(job, timeout=patience, poll_interval=interval))
-        _lineage.report_job(self, done, input)
+        self.report_lineage(done, input)
         return done
 
     def wait_for_end(
@@ -211,9 +212,9 @@ class KieJobsHook(KieBaseHook):
     ) -> Job | KieError:
         """Give the look that ends the waiting."""
         begin, elapsed, last = time.monotonic(), 0.0, job
-        failures, said = ConsecutiveFailures(), WaitingLog()
+        failures, waiting_log = ConsecutiveFailures(), WaitingLog()
         pause = seconds_to_look(age, interval=poll_interval)
-        log.info("%s", waits_for_job(job.job_id, pause, poll_interval, timeout, time.time()))
+        log.info("%s", job_wait_message(job.job_id, pause, poll_interval, timeout, time.time()))
         while True:
             self._sleep(min(pause, timeout - elapsed), on_wait)
             poll = self._look(job, on_wait)
@@ -227,7 +228,7 @@ class KieJobsHook(KieBaseHook):
                 pause = max(pause, min(poll.retry_after or 0.0, RETRY_AFTER_LIMIT))
             else:
                 last = poll
-            if line := said.line(decision, age + elapsed, pause):
+            if line := waiting_log.line(decision, age + elapsed, pause):
                 log.log(decision.level, "%s", line)
             if elapsed >= timeout:
                 raise last.to_timeout(f"{timeout:g} seconds")
@@ -254,6 +255,17 @@ class KieJobsHook(KieBaseHook):
         cost = "price unknown" if poll.credits is None else f"{poll.credits:.15g} credits"
         log.info("Job %s has succeeded: %s, %d file(s)", poll.job_id, cost, len(poll.urls))
         return poll
+
+    def report_lineage(self, job: Job, input: Any = None) -> None:
+        """
+        Report to Airflow's lineage which files a job was given, and which it has made; never fails.
+
+        :meth:`generate`, the operator and the sensor do so by themselves.
+
+        :param job: The job, which has succeeded.
+        :param input: Its input, if known; each URL in it is a file that was read.
+        """
+        _lineage.report_job(self, job, input)
 
     def _look(self, job: Job, on_wait: Callable[[], None]) -> Job | KieError:
         call = jobs.get_job(job.job_id, api=job.api)

@@ -1,4 +1,4 @@
-"""Airflow's lineage: told of what was read and what was made, and unable to change it."""
+"""Airflow's lineage: what was read and what was made is reported to it, and it can change neither."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Airflow takes a hundred of each side of a task; of more files than these their folders are told.
+# Airflow collects a hundred assets on each side of a task; beyond 50 files we report folders instead, which
+# leaves room for a second call of the hook in the same task.
 MOST_FILES = 50
 # Names that Airflow's providers do not know, for storages that they do.
 _SCHEMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
-_Told = tuple[str, dict[str, Any]]
+_Reported = tuple[str, dict[str, Any]]
 
 
 def report_moved(hook: BaseHook, moved: Sequence[Moved]) -> None:
     """
-    Tell where files came from and went; of many only which folders.
+    Report where files came from and went; of many only which folders.
 
     :param hook: Who moved them.
     :param moved: What was uploaded or downloaded.
     """
     try:
-        inputs: list[_Told] = []
-        outputs: list[_Told] = []
+        inputs: list[_Reported] = []
+        outputs: list[_Reported] = []
         for file in moved:
             if isinstance(file, UploadedFile):
                 known = {"size": file.file_size, "sha256": file.sha256}
@@ -48,14 +49,14 @@ def report_moved(hook: BaseHook, moved: Sequence[Moved]) -> None:
                 known = {"size": file.size, "sha256": file.sha256}
                 inputs.append((_uri_of(file.file_url), known))
                 outputs.append((_uri_of(file.path), known))
-        _tell(hook, _few(inputs), _few(outputs))
+        _report(hook, _few(inputs), _few(outputs))
     except Exception as error:
-        log.debug("Lineage cannot be told: %s: %s", type(error).__name__, error)
+        log.debug("Lineage cannot be reported: %s: %s", type(error).__name__, error)
 
 
 def report_job(hook: BaseHook, job: Job, input: Any = None) -> None:
     """
-    Tell which files a job was given, and which it has made.
+    Report which files a job was given, and which it has made.
 
     :param hook: Who waited for it.
     :param job: Its record.
@@ -63,13 +64,13 @@ def report_job(hook: BaseHook, job: Job, input: Any = None) -> None:
     """
     try:
         known = {"job_id": job.job_id, "model": job.model or job.api, "credits": job.credits}
-        inputs: list[_Told] = [(_uri_of(url), {}) for url in islice(_urls_in(input), MOST_FILES)]
-        _tell(hook, inputs, _few([(_uri_of(url), known) for url in job.urls]))
+        inputs: list[_Reported] = [(_uri_of(url), {}) for url in islice(_urls_in(input), MOST_FILES)]
+        _report(hook, inputs, _few([(_uri_of(url), known) for url in job.urls]))
     except Exception as error:
-        log.debug("Lineage cannot be told: %s: %s", type(error).__name__, error)
+        log.debug("Lineage cannot be reported: %s: %s", type(error).__name__, error)
 
 
-def _tell(hook: Any, inputs: Sequence[_Told], outputs: Sequence[_Told]) -> None:
+def _report(hook: Any, inputs: Sequence[_Reported], outputs: Sequence[_Reported]) -> None:
     if not inputs and not outputs:
         return
     collector = get_lineage_collector()
@@ -98,7 +99,7 @@ def _uri_of(location: str) -> str:
     return uri.replace("?", "%3F").replace("#", "%23")
 
 
-def _few(files: Sequence[_Told]) -> list[_Told]:
+def _few(files: Sequence[_Reported]) -> list[_Reported]:
     """Give the files, or their folders where they are many."""
     if len(files) <= MOST_FILES:
         return list(files)

@@ -137,13 +137,8 @@ class KieHook(KieJobsHook, KieChatHook):
         :raises OSError: A folder or a pattern has no file, or cannot be listed; nothing was sent.
         :raises KieBatchError: Some files failed; all were tried, and the error says which failed and why.
         """
-        many = sources if isinstance(sources, Sequence) and not isinstance(sources, str) else [sources]
-        uploads = expand_all(
-            [
-                Upload.parse(source, upload_path, method=method, source_conn_id=source_conn_id)
-                for source in many
-            ]
-        )
+        given = Upload.parse_many(sources, upload_path, method=method, source_conn_id=source_conn_id)
+        uploads = expand_all(given)
         return results_of(uploads, self.move(uploads, max_concurrency=max_concurrency))
 
     def download_file(

@@ -23,7 +23,7 @@ class KieLowCreditsNotifier(BaseNotifier):
     warning in the log, and keeps no other notifier from its turn.
 
     :param threshold: Credits; fewer are low. (templated)
-    :param notify: Notifiers, or functions of the context, to call then; the context has the balance as
+    :param notifiers: Notifiers, or functions of the context, to call then; the context has the balance as
         ``kie_credits``, which their templates may name.
     :param kie_conn_id: Airflow connection. (templated)
 
@@ -35,17 +35,21 @@ class KieLowCreditsNotifier(BaseNotifier):
     def __init__(
         self,
         threshold: float | str,
-        notify: Sequence[Callable[[Any], Any]],
+        notifiers: Sequence[Callable[[Any], Any]],
         kie_conn_id: str = "kie_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.threshold = threshold
-        self.notifiers = notify
+        self.notifiers = notifiers
         self.kie_conn_id = kie_conn_id
 
     def notify(self, context: Context) -> None:
-        """Ask for the balance, and call the others if it is low."""
+        """
+        Ask for the balance, and call the others if it is low.
+
+        :param context: The context of the task or the DAG run.
+        """
         from airflow_provider_kie.hooks.kie import KieHook
 
         try:
@@ -57,7 +61,11 @@ class KieLowCreditsNotifier(BaseNotifier):
             _warn("Cannot tell whether credits are low", error)
 
     async def async_notify(self, context: Context) -> None:
-        """Do the same on an event loop."""
+        """
+        Ask for the balance on an event loop; otherwise as :meth:`notify`.
+
+        :param context: The context of the task or the DAG run.
+        """
         from asgiref.sync import sync_to_async
 
         from airflow_provider_kie.hooks.kie import KieHook

@@ -20,6 +20,7 @@ class KieChatOperator(KieBaseOperator):
 
     An answer that is lost on the way may have been billed, so nothing is sent again within a try unless
     kie.ai refused it for now, or it never got there. Airflow's own ``retries`` do ask, and may pay, again.
+    What was asked before a kill may be billed, too.
 
     :param messages: What the model is told: a text, or a list of messages in OpenAI's format. (templated)
     :param prompt: In place of ``messages``: what the user says. (templated)
@@ -53,9 +54,8 @@ class KieChatOperator(KieBaseOperator):
         "kie_conn_id",
     )
     template_fields_renderers = {"messages": "json", "options": "json"}
+    masked_fields = ("messages", "prompt", "system", "options")
     ui_color = "#f3e6f2"
-
-    _is_killed = False
 
     def __init__(
         self,
@@ -82,17 +82,9 @@ class KieChatOperator(KieBaseOperator):
         self.timeout = timeout
         self.kie_conn_id = kie_conn_id
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # The one method that Airflow calls for mapped and unmapped tasks alike.
-        from airflow_provider_kie.operators._rendering import mask_queries
-
-        super()._do_render_template_fields(*args, **kwargs)
-        for field in (self.messages, self.prompt, self.system, self.options):
-            mask_queries(field)
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask."""
-        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.client.api.chat import parse_json
         from airflow_provider_kie.client.arguments import check_choice
         from airflow_provider_kie.hooks.kie import KieHook
@@ -109,13 +101,10 @@ class KieChatOperator(KieBaseOperator):
             )
             result = answer.to_dict() | {"parsed": parse_json(answer) if is_json else None}
         # ``raw`` has nothing that the other keys lack, but more of it.
-        tell_outlets(self, context, {name: value for name, value in result.items() if name != "raw"})
+        add_result_to_outlet_events(
+            self, context, {name: value for name, value in result.items() if name != "raw"}
+        )
         return result
-
-    def on_kill(self) -> None:
-        """Stop waiting; what was asked may be billed all the same."""
-        # Airflow calls this in a signal handler, at any line: it only leaves word.
-        self._is_killed = True
 
     def _messages(self) -> Any:
         if (self.messages is None) == (self.prompt is None):
@@ -128,12 +117,6 @@ class KieChatOperator(KieBaseOperator):
             return self.messages
         spoken = [] if self.system is None else [_message("system", "system", self.system)]
         return [*spoken, _message("user", "prompt", self.prompt)]
-
-    def _check_running(self) -> None:
-        from airflow_provider_kie.client.errors import KieCancelledError
-
-        if self._is_killed:
-            raise KieCancelledError("The task was ended from outside.")
 
 
 def _message(role: str, name: str, text: Any) -> dict[str, str]:

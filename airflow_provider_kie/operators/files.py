@@ -19,43 +19,34 @@ if TYPE_CHECKING:
 
 
 class _FileOperator(KieBaseOperator):
-    """What uploads and downloads share: hidden queries, being ended, and not doing finished work again."""
+    """What uploads and downloads share: files are moved, and finished work is not done again."""
 
-    url_field: str
     kie_conn_id: str
     max_concurrency: int
-    _is_killed = False
-
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # The one method that Airflow calls for mapped and unmapped tasks alike.
-        from airflow_provider_kie.operators._rendering import mask_queries
-
-        super()._do_render_template_fields(*args, **kwargs)
-        mask_queries(getattr(self, self.url_field))
 
     def _move(self, transfer: Upload | Download, context: Context) -> dict[str, Any]:
         """Move one file."""
-        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.hooks.kie import KieHook
 
         with fail_without_retry():
             hook = KieHook(self.kie_conn_id)
             [future] = hook.move([transfer], max_concurrency=1, on_wait=self._check_running)
             result = future.result().to_dict()
-        tell_outlets(self, context, result)
+        add_result_to_outlet_events(self, context, result)
         return result
 
     def _move_many(
         self, transfers: Sequence[Upload] | Sequence[Download], context: Context
     ) -> list[dict[str, Any]]:
         """Move many files, but for those that an earlier try has moved."""
-        from airflow_provider_kie._outlets import tell_outlets
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.files.batch import results_of
         from airflow_provider_kie.hooks.kie import KieHook
         from airflow_provider_kie.operators._finished import Finished
         from airflow_provider_kie.operators._reuse import Remembered
 
-        finished = Finished(context, self.retries, self._is_ended)
+        finished = Finished(context, self.retries, lambda: self._is_killed)
         remembered = [Remembered(transfer, self.kie_conn_id, finished) for transfer in transfers]
 
         def on_wait() -> None:
@@ -80,26 +71,8 @@ class _FileOperator(KieBaseOperator):
         finished.forget()
         self._check_running()
         told = [result.to_dict() for result in results]
-        tell_outlets(self, context, told)
+        add_result_to_outlet_events(self, context, told)
         return told
-
-    def _is_ended(self) -> bool:
-        return self._is_killed
-
-    def _check_running(self) -> None:
-        if self._is_killed:
-            from airflow_provider_kie.client.errors import KieCancelledError
-
-            raise KieCancelledError("the task was ended from outside")
-
-    def on_kill(self) -> None:
-        """
-        Let the transfers end; Airflow calls this in a signal handler, at any line of ours or of its own.
-
-        So it only leaves word: an exception from here could be caught by whoever happens to be at work,
-        Airflow's state store for one, and a lock could be held by the very line that is interrupted.
-        """
-        self._is_killed = True
 
 
 class KieUploadOperator(_FileOperator):
@@ -143,7 +116,7 @@ class KieUploadOperator(_FileOperator):
         "kie_conn_id",
     )
     ui_color = "#d9ead3"
-    url_field = "source"
+    masked_fields = ("source",)
 
     def __init__(
         self,
@@ -168,22 +141,21 @@ class KieUploadOperator(_FileOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Upload the file or files."""
-        from airflow_provider_kie.files.batch import run_aside
-        from airflow_provider_kie.files.upload import Upload, expand_all
+        from airflow_provider_kie.files.batch import run_in_background
+        from airflow_provider_kie.files.upload import Upload, expand_all, is_single
 
-        how: dict[str, Any] = {
-            "file_name": self.file_name,
-            "method": self.method,
-            "source_conn_id": self.source_conn_id,
-        }
-        if isinstance(self.source, str) or not isinstance(self.source, Sequence):
-            upload = Upload.parse(self.source, self.upload_path, **how)
-            uploads = run_aside(upload.expand, self._check_running)
-            return self._move(upload, context) if uploads is None else self._move_many(uploads, context)
-        if self.file_name is not None:
-            raise ValueError("file_name is for a single source; many files get unique names")
-        given = [Upload.parse(source, self.upload_path, **how) for source in self.source]
-        return self._move_many(run_aside(partial(expand_all, given), self._check_running), context)
+        given = Upload.parse_many(
+            self.source,
+            self.upload_path,
+            file_name=self.file_name,
+            method=self.method,
+            source_conn_id=self.source_conn_id,
+        )
+        uploads = run_in_background(partial(expand_all, given), self._check_running)
+        # What stands for itself is given back as it is; a folder of one file is a list.
+        if is_single(self.source) and uploads == given:
+            return self._move(given[0], context)
+        return self._move_many(uploads, context)
 
 
 class KieDownloadOperator(_FileOperator):
@@ -229,7 +201,7 @@ class KieDownloadOperator(_FileOperator):
         "kie_conn_id",
     )
     ui_color = "#cfe2f3"
-    url_field = "file_url"
+    masked_fields = ("file_url",)
 
     def __init__(
         self,

@@ -78,6 +78,7 @@ class KieGenerateOperator(KieBaseOperator):
         "kie_conn_id",
     )
     template_fields_renderers = {"input": "json"}
+    masked_fields = ("input", "callback_url")
     operator_extra_links = (KieJobLink(),)
     ui_color = "#f3e6f2"
 
@@ -85,7 +86,6 @@ class KieGenerateOperator(KieBaseOperator):
     """The try's job, once it is known."""
     is_in_doubt = False
     """Whether nobody can tell if there is one."""
-    _is_killed = False
 
     def __init__(
         self,
@@ -116,14 +116,6 @@ class KieGenerateOperator(KieBaseOperator):
         self.callback_url = callback_url
         self.kie_conn_id = kie_conn_id
 
-    def _do_render_template_fields(self, *args: Any, **kwargs: Any) -> None:
-        # The one method that Airflow calls for mapped and unmapped tasks alike.
-        from airflow_provider_kie.operators._rendering import mask_queries
-
-        super()._do_render_template_fields(*args, **kwargs)
-        mask_queries(self.input)
-        mask_queries(self.callback_url)
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit a job, unless an earlier try has, and wait for it."""
         order = self._order()
@@ -143,7 +135,7 @@ class KieGenerateOperator(KieBaseOperator):
         from airflow_provider_kie.client.errors import KieJobError
         from airflow_provider_kie.triggers.jobs import job_in
 
-        self.job_id = (event or {}).get("job_id")
+        self.job_id = event.get("job_id") if isinstance(event, dict) else None
         with fail_without_retry(), self._job_noted():
             generation = self._generation(context, self.input)
             try:
@@ -165,11 +157,6 @@ class KieGenerateOperator(KieBaseOperator):
             with fail_without_retry(), self._job_noted():
                 self._generation(context, self.input).give_up(error)
 
-    def on_kill(self) -> None:
-        """Stop waiting; the job goes on, because kie.ai cannot cancel it."""
-        # Airflow calls this in a signal handler, at any line: it only leaves word.
-        self._is_killed = True
-
     @contextmanager
     def _job_noted(self) -> Iterator[None]:
         """Take note of what an error tells of the job."""
@@ -184,13 +171,12 @@ class KieGenerateOperator(KieBaseOperator):
 
     def _result(self, job: Job, context: Context) -> dict[str, Any]:
         """Give the job as XCom has it, and tell lineage and the outlets' events of it."""
-        from airflow_provider_kie._outlets import tell_outlets
-        from airflow_provider_kie.hooks import _lineage
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.hooks.kie import KieHook
 
         result = job.to_dict()
-        _lineage.report_job(KieHook(self.kie_conn_id), job, self.input)
-        tell_outlets(self, context, result)
+        KieHook(self.kie_conn_id).report_lineage(job, self.input)
+        add_result_to_outlet_events(self, context, result)
         return result
 
     def _order(self) -> Order:
@@ -219,11 +205,11 @@ class KieGenerateOperator(KieBaseOperator):
         )
 
     def _defer(self, order: Order, job: Job, age: float) -> NoReturn:
-        from airflow_provider_kie.decisions.jobs import seconds_to_look, waits_for_job
+        from airflow_provider_kie.decisions.jobs import job_wait_message, seconds_to_look
         from airflow_provider_kie.triggers.jobs import KieJobTrigger
 
         now, first = time.time(), seconds_to_look(age, interval=order.poll_interval)
-        self.log.info("%s", waits_for_job(job.job_id, first, order.poll_interval, order.timeout, now))
+        self.log.info("%s", job_wait_message(job.job_id, first, order.poll_interval, order.timeout, now))
         self.defer(
             trigger=KieJobTrigger(
                 job_id=job.job_id,

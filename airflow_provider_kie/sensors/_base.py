@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-    from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision, WaitingLog
+    from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
+    from airflow_provider_kie.decisions.waiting_log import WaitingLog
 
 
 class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
@@ -33,7 +34,7 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
 
     deferrable: bool
     _failures: ConsecutiveFailures | None = None
-    _said: WaitingLog | None = None
+    _waiting_log: WaitingLog | None = None
     _began_at = 0.0
 
     @property
@@ -69,7 +70,7 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
         """Wait; in the triggerer if deferrable, and then only if the first poke does not end it."""
         self._check_arguments()
         self._began_at = time.time()
-        self._failures = self._said = None
+        self._failures = self._waiting_log = None
         with PlainFailures(), self._skipping_if_never_fail():
             return self._result(self._wait(context), context)
 
@@ -124,27 +125,27 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
 
     def _say(self, decision: Decision, context: Context) -> None:
         """Log a decision; with the first that is to wait, how the waiting will be."""
-        from airflow_provider_kie.decisions.waiting import WaitingLog, spoken
+        from airflow_provider_kie.decisions.waiting_log import WaitingLog, format_duration
 
         line = decision.message
         if decision.outcome == "wait":
             # Each poke of a rescheduled sensor is a process of its own.
             apart = self.reschedule and not self.deferrable
             before = context.get("task_reschedule_count", 0) if apart else 0
-            if self._said is None and not before:
+            if self._waiting_log is None and not before:
                 self.log.info("%s", self._will_wait())
-            self._said = self._said or WaitingLog()
+            self._waiting_log = self._waiting_log or WaitingLog()
             if apart:
-                line = f"{line} (look {before + 1}, the next in {spoken(self.poke_interval)})"
+                line = f"{line} (check {before + 1}; next check in {format_duration(self.poke_interval)})"
             else:
-                line = self._said.line(decision, time.time() - self._began_at, self.poke_interval)
+                line = self._waiting_log.line(decision, time.time() - self._began_at, self.poke_interval)
         if line:
             self.log.log(decision.level, "%s", line)
 
     def _will_wait(self) -> str:
-        from airflow_provider_kie.decisions.waiting import spoken, will_wait
+        from airflow_provider_kie.decisions.waiting_log import format_duration, will_wait
 
-        how_often = f"asking every {spoken(self.poke_interval)}"
+        how_often = f"checking every {format_duration(self.poke_interval)}"
         if self.exponential_backoff and not self.deferrable:
             how_often += " at first"
         return will_wait(self._subject, how_often, self.timeout, self._began_at)

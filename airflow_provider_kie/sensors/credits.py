@@ -33,7 +33,7 @@ class KieCreditsSensor(KieBaseSensor):
     :param deferrable: Wait in the triggerer, without a worker; by default as
         ``[operators] default_deferrable`` says. ``mode`` then has no meaning.
     :param kie_conn_id: Airflow connection. (templated)
-    :return: The balance, a float.
+    :return: The balance, a number.
     :raises ValueError: The threshold is no number, or there is no such condition.
     :raises AirflowSensorTimeout: The balance did not come within ``timeout`` seconds.
     :raises KieError: A failure that waiting does not mend, as above.

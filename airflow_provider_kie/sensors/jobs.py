@@ -92,15 +92,14 @@ class KieJobSensor(KieBaseSensor):
         return job_in(event)
 
     def _result(self, value: Job, context: Context) -> dict[str, Any]:
-        from airflow_provider_kie._outlets import tell_outlets
-        from airflow_provider_kie.hooks import _lineage
+        from airflow_provider_kie._outlets import add_result_to_outlet_events
         from airflow_provider_kie.hooks.kie import KieHook
 
         hook = KieHook(self.kie_conn_id)
         job = hook.finish(value, value)
-        _lineage.report_job(hook, job)
+        hook.report_lineage(job)
         result = job.to_dict()
-        tell_outlets(self, context, result)
+        add_result_to_outlet_events(self, context, result)
         return result
 
     @property

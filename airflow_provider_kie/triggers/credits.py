@@ -23,7 +23,8 @@ from airflow_provider_kie.decisions.credits import (
     Snapshot,
     decide,
 )
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog, will_ask_again
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, will_ask_again
+from airflow_provider_kie.decisions.waiting_log import WaitingLog
 from airflow_provider_kie.triggers._accounts import ready_hook
 from airflow_provider_kie.triggers._events import event_of, read_event
 from airflow_provider_kie.triggers._memory import Look, SnapshotStore, looks
@@ -130,7 +131,7 @@ class KieCreditsTrigger(_SharedPollTrigger):
         :param shared_stream: Balances and errors.
         :return: One event, for :func:`read_event`.
         """
-        failures, said, began = ConsecutiveFailures(), WaitingLog(), time.monotonic()
+        failures, waiting_log, began = ConsecutiveFailures(), WaitingLog(), time.monotonic()
         async for result in shared_stream:
             decision = decide(self.goal, failures, result, silent_fail=self.silent_fail)
             failures = decision.failures
@@ -139,7 +140,7 @@ class KieCreditsTrigger(_SharedPollTrigger):
                 return
             # After an error the next poll is later than that.
             pause = None if isinstance(result, KieError) else polling_interval(self.poke_interval)
-            if line := said.line(decision, time.monotonic() - began, pause):
+            if line := waiting_log.line(decision, time.monotonic() - began, pause):
                 await self._tell(decision.level, line)
 
 

@@ -18,7 +18,8 @@ from airflow_provider_kie.client.api.records import Job
 from airflow_provider_kie.client.arguments import check_job_id, optional_seconds
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.decisions.jobs import Durations, decide, seconds_to_look
-from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, WaitingLog
+from airflow_provider_kie.decisions.waiting import ConsecutiveFailures
+from airflow_provider_kie.decisions.waiting_log import WaitingLog
 from airflow_provider_kie.triggers._events import event_of, job_in, read_job_event
 from airflow_provider_kie.triggers._poller import shared_poller
 from airflow_provider_kie.triggers._polling import seconds_to_wait
@@ -102,7 +103,7 @@ class KieJobTrigger(BaseTrigger):
         return max(0.0, time.time() - self.submitted_at)
 
     async def _wait(self) -> Job | KieError:
-        failures, failed, said = ConsecutiveFailures(), 0, WaitingLog()
+        failures, failed, waiting_log = ConsecutiveFailures(), 0, WaitingLog()
         pause = self._pause(failed, None)
         async with shared_poller(self.kie_conn_id) as poller:
             while True:
@@ -117,7 +118,7 @@ class KieJobTrigger(BaseTrigger):
                 if self.deadline is not None and time.time() >= self.deadline:
                     return self._timeout(poll)
                 pause = self._pause(failed, poll)
-                if line := said.line(decision, self._age, pause):
+                if line := waiting_log.line(decision, self._age, pause):
                     # Off the event loop: writing waits for whoever reads the log.
                     await asyncio.to_thread(log.log, decision.level, "%s", line)
 

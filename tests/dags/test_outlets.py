@@ -18,6 +18,10 @@ from tests.dags.asset_runs import run_to_its_end, runs_that_the_scheduler_makes
 uploaded, made, fetched, answered = (Asset(f"kie_test_{name}") for name in ("up", "made", "back", "said"))
 
 
+# As in another DAG file, which does not define the asset.
+reference = Asset.ref(name=fetched.name)
+
+
 def upstream(folder: Path, url: str) -> DAG:
     with DAG("outlets_upstream", schedule=None) as dag:
         up = KieUploadOperator(
@@ -27,7 +31,7 @@ def upstream(folder: Path, url: str) -> DAG:
             task_id="make", model="demo/edit", input={"prompt": "x"}, deferrable=True, outlets=[made]
         )
         back = KieDownloadOperator(
-            task_id="back", file_url=f"{url}", destination=f"{folder}/back/", outlets=[fetched]
+            task_id="back", file_url=f"{url}", destination=f"{folder}/back/", outlets=[reference]
         )
         say = KieChatOperator(task_id="say", model="gemini-2.5-flash", prompt="Hello", outlets=[answered])
         up >> make >> back >> say

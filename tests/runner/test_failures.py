@@ -15,6 +15,7 @@ from .conftest import Put
 WAYS = {"follow_task_ids_if_true": "enough", "follow_task_ids_if_false": "too_few"}
 REFUSED = {"code": 401, "times": 9}
 AWAY = {"status": 503, "times": 9}
+CUT_OFF = {"drop_after": -1, "times": 9}
 FAILURES: dict[str, tuple[str, dict[str, Any], dict[str, dict[str, Any]], str]] = {
     "branch, wrong key": ("branch", {"threshold": 1, **WAYS}, {"credit": REFUSED}, "Check the API key"),
     "branch, outage": ("branch", {"threshold": 1, **WAYS}, {"credit": AWAY}, "503"),
@@ -39,6 +40,13 @@ FAILURES: dict[str, tuple[str, dict[str, Any], dict[str, dict[str, Any]], str]] 
     ),
     "upload, no file": ("upload", {"source": "/nowhere/a.png", "upload_path": "a"}, {}, "/nowhere/a.png"),
     "upload, no files": ("upload", {"source": ["/nowhere/a.png"], "upload_path": "a"}, {}, "/nowhere/a.png"),
+    "upload, denied": (
+        "upload",
+        {"source": "memory://bucket/a.png", "upload_path": "a"},
+        {},
+        "Access denied",
+    ),
+    "branch, no answer": ("branch", {"threshold": 1, **WAYS}, {"credit": CUT_OFF}, "connection broke"),
     "download, unknown file": (
         "download",
         {"file_url": "https://kie.ai/a.png", "destination": "/nowhere/"},

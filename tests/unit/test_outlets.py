@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset, AssetAlias
 
-from airflow_provider_kie._outlets import EXTRA_BYTES, extra_of, tell_outlets
+from airflow_provider_kie._outlets import EXTRA_BYTES, add_result_to_outlet_events, extra_of
 
 
 class Events:
@@ -29,8 +29,16 @@ def task(*outlets: Any) -> Any:
 def test_a_result_is_put_beside_what_is_there() -> None:
     events = Events()
     context: Any = {"outlet_events": events}
-    tell_outlets(task(Asset("a"), AssetAlias("b")), context, {"path": "/a"})
-    assert events.extras == {"a": {"mine": 1, "path": "/a"}}
+    add_result_to_outlet_events(task(Asset("a"), Asset.ref(name="b")), context, {"path": "/a"})
+    assert events.extras == {"a": {"mine": 1, "path": "/a"}, "b": {"mine": 1, "path": "/a"}}
+
+
+def test_what_is_no_asset_is_left_to_the_author(caplog: pytest.LogCaptureFixture) -> None:
+    events = Events()
+    context: Any = {"outlet_events": events}
+    add_result_to_outlet_events(task(AssetAlias("b"), object(), Asset("a")), context, {"path": "/a"})
+    assert list(events.extras) == ["a"]
+    assert caplog.text == ""
 
 
 def test_a_long_list_becomes_a_sum() -> None:
@@ -53,5 +61,5 @@ def test_what_is_too_large_is_named_and_the_rest_is_kept() -> None:
 
 
 def test_outlets_that_cannot_be_told_fail_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    tell_outlets(task(Asset("a")), {}, {"path": "/a"})
+    add_result_to_outlet_events(task(Asset("a")), {}, {"path": "/a"})
     assert "events of the task's outlets lack its result" in caplog.text

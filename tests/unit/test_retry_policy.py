@@ -136,11 +136,13 @@ def test_from_airflow_3_4_on_only_what_was_put_off_starts_over_without_using_up_
     error: BaseException, decision: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry_policy, "RetryDecision", _Newer)
+    monkeypatch.setattr(retry_policy, "HAS_RESCHEDULE", True)
     assert KieRetryPolicy(max_reschedules=5).evaluate(error, 1, 3) == decision
 
 
 def test_a_function_starts_over_only_if_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry_policy, "RetryDecision", _Newer)
+    monkeypatch.setattr(retry_policy, "HAS_RESCHEDULE", True)
     decision: Any = KieRetryPolicy().evaluate(asking_for(7), 1, 3)
     assert decision == "retry"
 

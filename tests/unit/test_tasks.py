@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import traceback
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
 from airflow_provider_kie import _tasks
-from airflow_provider_kie._compat import AirflowFailException
+from airflow_provider_kie._compat import HAS_RETRY_POLICIES, AirflowFailException
 from airflow_provider_kie._tasks import PlainFailures, fail_without_retry
-from airflow_provider_kie.client.errors import KieAuthError, KieBatchError, KieError, KieRateLimitError
+from airflow_provider_kie.client.errors import (
+    KieAuthError,
+    KieBatchError,
+    KieConnectionError,
+    KieError,
+    KieRateLimitError,
+)
+from airflow_provider_kie.retry_policy import KieRetryPolicy
 
 
 def deep(error: Exception, depth: int = 10) -> None:
@@ -61,12 +68,31 @@ def test_a_batch_says_which_of_its_files_failed() -> None:
         raise error
 
 
-def test_an_error_of_the_file_system_loses_its_frames_and_keeps_what_caused_it(tmp_path: Path) -> None:
+def test_an_error_of_the_file_system_loses_its_frames_and_keeps_what_caused_it_as_its_context() -> None:
     with pytest.raises(FileNotFoundError) as caught, PlainFailures():
         deep(FileNotFoundError(2, "No such file or directory", "a.png"))
     assert caught.value.filename == "a.png"
     assert frames(caught.value) <= 2
-    assert str(caught.value.__cause__) == "what a library says"
+    assert str(caught.value.__context__) == "what a library says"
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Access denied"), KieRateLimitError("Too many.")])
+def test_a_traceback_does_not_show_what_caused_an_error(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, fail_without_retry():
+        deep(error)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "what a library says" not in shown
+    assert shown.count("Traceback") == 1
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Access denied"), KieConnectionError("Cut off.")])
+@pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="Airflow asks a policy from 3.3 on")
+def test_a_retry_policy_still_finds_what_caused_an_error(error: Exception) -> None:
+    # Set by hand, as by ``raise ... from`` outside the handler: the context is none, or another error.
+    error.__cause__, error.__context__ = KieRateLimitError("Too many.", retry_after=7), KeyError("a cache")
+    with pytest.raises(type(error)) as caught, fail_without_retry():
+        raise error
+    assert KieRetryPolicy().evaluate(caught.value, 1, 3).retry_delay == timedelta(seconds=7)
 
 
 @pytest.mark.parametrize("bug", [ValueError("x"), TypeError("x"), KeyError("x"), KeyboardInterrupt()])

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.io import attach
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_kie.operators.chat import KieChatOperator
 from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
@@ -16,6 +18,17 @@ from airflow_provider_kie.operators.files import KieDownloadOperator, KieUploadO
 from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 from airflow_provider_kie.sensors.jobs import KieJobSensor
+
+
+class DeniedFileSystem(MemoryFileSystem):
+    """A storage that refuses as S3 does: with an error that a library's own has caused."""
+
+    def info(self, path: str, **kwargs: Any) -> Any:
+        try:
+            raise RuntimeError("AccessDenied, as the library says")
+        except RuntimeError as error:
+            raise PermissionError(13, "Access denied") from error
+
 
 KINDS: dict[str, Any] = {
     "upload": KieUploadOperator,
@@ -26,6 +39,8 @@ KINDS: dict[str, Any] = {
     "sensor": KieCreditsSensor,
     "job_sensor": KieJobSensor,
 }
+
+attach(protocol="memory", fs=DeniedFileSystem())  # type: ignore[no-untyped-call]
 
 task = json.loads(Path(os.environ["KIE_BENCH_TASK"]).read_text())
 if seconds := task["arguments"].pop("execution_timeout", None):

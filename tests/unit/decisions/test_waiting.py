@@ -14,10 +14,7 @@ from airflow_provider_kie.decisions.waiting import (
     LOOKUP_LIMIT,
     ConsecutiveFailures,
     Decision,
-    WaitingLog,
     decide_failed_poll,
-    spoken,
-    will_wait,
 )
 
 
@@ -115,56 +112,6 @@ def test_a_failure_that_is_waited_out_is_a_warning() -> None:
     assert decision.message == "Asking for the balance failed, will ask again: it broke"
 
 
-STILL = Decision("wait", "Still waiting")
-
-
-def lines(*decisions: Decision, every: float = 30) -> list[tuple[int, str]]:
-    """Look regularly, and tell what is said, and at which seconds."""
-    said = WaitingLog()
-    looks = [(round(n * every), said.line(one, n * every, every)) for n, one in enumerate(decisions, 1)]
-    return [(at, line) for at, line in looks if line]
-
-
-def test_a_wait_without_news_says_so_ever_more_rarely_but_every_ten_minutes() -> None:
-    said = lines(*[STILL] * 240)
-    assert [at for at, _ in said] == [
-        30,
-        90,
-        210,
-        450,
-        930,
-        1530,
-        2130,
-        2730,
-        3330,
-        3930,
-        4530,
-        5130,
-        5730,
-        6330,
-        6930,
-    ]
-    assert said[0][1] == "Still waiting"
-    assert said[1][1] == "Still waiting (3 looks in 90 s, the next in 30 s)"
-    assert said[-1][1] == "Still waiting (231 looks in 116 min, the next in 30 s)"
-
-
-def test_news_is_said_at_once_and_begins_anew() -> None:
-    other = Decision("wait", "Something else")
-    said = lines(STILL, other, STILL, STILL, STILL, STILL)
-    assert said == [
-        (30, "Still waiting"),
-        (60, "Something else"),
-        (90, "Still waiting"),
-        (150, "Still waiting (5 looks in 2 min, the next in 30 s)"),
-    ]
-
-
-def test_a_number_that_changes_is_no_news() -> None:
-    balances = [Decision("wait", f"{number} credits", topic="balance") for number in range(4)]
-    assert [at for at, _ in lines(*balances)] == [30, 90]
-
-
 def test_failures_of_a_sort_are_no_news_whatever_they_say() -> None:
     first, second = (Failure(transient=True) for _ in range(2))
     topics = {
@@ -172,24 +119,3 @@ def test_failures_of_a_sort_are_no_news_whatever_they_say() -> None:
         for name, one in (("a", first), ("b", second))
     }
     assert topics == {"Failure"}
-
-
-def test_a_wait_whose_next_look_is_not_known_does_not_say_when() -> None:
-    said = WaitingLog()
-    said.line(STILL, 0)
-    assert said.line(STILL, 60) == "Still waiting (2 looks in 60 s)"
-
-
-def test_the_beginning_says_until_when() -> None:
-    assert will_wait("a job", "a look every 5 s", 3600, 1_790_000_000) == (
-        "Waiting for a job, a look every 5 s, until 2026-09-21 15:13:20 UTC"
-    )
-    assert will_wait("a job", "a look every 5 s", 1e15, 0).endswith(", without an end")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.01, "0.01 s"), (59.96, "60 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (9000, "2.5 h")],
-)
-def test_durations_are_worded_for_readers(seconds: float, text: str) -> None:
-    assert spoken(seconds) == text

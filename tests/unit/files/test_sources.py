@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_kie.files.sources import files_behind
+from airflow_provider_kie.files.sources import list_files
 
 NAMES = ["a.png", "b.PNG", "c.txt", "deep/d.png", "deep/er/e.png", ".hidden.png", ".git/f.png", "a b#1.png"]
 NAMES += [".kie-0123.part", "deep/.kie-4567.part"]
@@ -48,58 +48,58 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("asked", ASKED)
 def test_a_folder_and_a_pattern_stand_for_files_in_a_stable_order(folder: str, asked: str) -> None:
-    assert files_behind(f"{folder}/{asked}") == [f"{folder}/{name}" for name in ASKED[asked]]
+    assert list_files(f"{folder}/{asked}") == [f"{folder}/{name}" for name in ASKED[asked]]
 
 
 @pytest.mark.parametrize("asked", ["*.gif", "none/*", "**/*.gif", ".hidden*", "[", "dee[p]"])
 def test_no_file_is_an_error_that_says_so(folder: str, asked: str) -> None:
     with pytest.raises(FileNotFoundError, match="there is no such file; hidden files and folders do not"):
-        files_behind(f"{folder}/{asked}")
+        list_files(f"{folder}/{asked}")
 
 
 def test_a_pattern_that_means_nothing_is_refused(folder: str) -> None:
     with pytest.raises(ValueError, match=r"\*\*"):
-        files_behind(f"{folder}/a**b")
+        list_files(f"{folder}/a**b")
 
 
 def test_a_file_of_exactly_that_name_is_no_pattern(tmp_path: Path, memory: MemoryFileSystem) -> None:
     for name in ("a[1].png", "a1.png"):
         (tmp_path / name).write_bytes(b"x")
         memory.pipe(f"/bucket/{name}", b"x")
-    assert files_behind(tmp_path / "a[1].png") is None
-    assert files_behind("memory://bucket/a[1].png") is None
+    assert list_files(tmp_path / "a[1].png") is None
+    assert list_files("memory://bucket/a[1].png") is None
     (tmp_path / "a[1].png").unlink()
-    assert files_behind(tmp_path / "a[1].png") == [f"{tmp_path}/a1.png"]
+    assert list_files(tmp_path / "a[1].png") == [f"{tmp_path}/a1.png"]
 
 
 @pytest.mark.parametrize("asked", ["a.png", "none.png"])
 def test_any_other_source_stands_for_itself(folder: str, asked: str) -> None:
-    assert files_behind(f"{folder}/{asked}") is None
+    assert list_files(f"{folder}/{asked}") is None
 
 
 def test_a_single_object_costs_no_look() -> None:
-    assert files_behind("s3://bucket/in/a.png", "no_such_connection") is None
+    assert list_files("s3://bucket/in/a.png", "no_such_connection") is None
 
 
 @pytest.mark.parametrize("kind", [str, Path, ObjectStoragePath, "file://{}".format])
 def test_a_local_folder_comes_in_every_kind(tmp_path: Path, kind: Callable[[Any], Any]) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(b"x")
-    assert files_behind(kind(f"{tmp_path}/in")) == [f"{tmp_path}/in/a.png"]
-    assert files_behind(kind(f"{tmp_path}/i?/*.png")) == [f"{tmp_path}/in/a.png"]
+    assert list_files(kind(f"{tmp_path}/in")) == [f"{tmp_path}/in/a.png"]
+    assert list_files(kind(f"{tmp_path}/i?/*.png")) == [f"{tmp_path}/in/a.png"]
 
 
 def test_a_relative_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
-    assert files_behind("in/") == files_behind("in") == files_behind("i*/*") == [f"{tmp_path}/in/a.png"]
+    assert list_files("in/") == list_files("in") == list_files("i*/*") == [f"{tmp_path}/in/a.png"]
 
 
 def test_a_path_of_an_object_storage_stays_one(memory: MemoryFileSystem) -> None:
     memory.pipe("/bucket/in/a.png", b"x")
     path = ObjectStoragePath("memory://bucket/in/*")
-    [found] = files_behind(path) or []
+    [found] = list_files(path) or []
     assert isinstance(found, ObjectStoragePath)
     assert found.read_bytes() == b"x"
 
@@ -107,13 +107,13 @@ def test_a_path_of_an_object_storage_stays_one(memory: MemoryFileSystem) -> None
 def test_an_empty_folder_is_an_error(tmp_path: Path, memory: MemoryFileSystem) -> None:
     for source in (tmp_path, f"{tmp_path}/", "memory://bucket/in/"):
         with pytest.raises(FileNotFoundError, match="there is no such file"):
-            files_behind(source)
+            list_files(source)
 
 
 @pytest.mark.parametrize("source", ["memory://*/a.png", "memory://*"])
 def test_a_whole_storage_is_not_looked_through(memory: MemoryFileSystem, source: str) -> None:
     with pytest.raises(ValueError, match="begin with a bucket or a folder"):
-        files_behind(source)
+        list_files(source)
 
 
 def test_links_to_files_count_and_links_cannot_lead_in_a_circle(tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ def test_links_to_files_count_and_links_cannot_lead_in_a_circle(tmp_path: Path) 
     (tmp_path / "in" / "lost.png").symlink_to(tmp_path / "none.png")
     (tmp_path / "in" / "circle").symlink_to(tmp_path / "in")
     os.mkfifo(tmp_path / "in" / "pipe.png")
-    assert files_behind(tmp_path / "in") == [f"{tmp_path}/in/link.png"]
-    assert files_behind(tmp_path / "in" / "**" / "*.png") == [f"{tmp_path}/in/link.png"]
-    assert files_behind(tmp_path / "in" / "*" / "*.png") == [f"{tmp_path}/in/circle/link.png"]
+    assert list_files(tmp_path / "in") == [f"{tmp_path}/in/link.png"]
+    assert list_files(tmp_path / "in" / "**" / "*.png") == [f"{tmp_path}/in/link.png"]
+    assert list_files(tmp_path / "in" / "*" / "*.png") == [f"{tmp_path}/in/circle/link.png"]
 
 
 def test_only_folders_that_a_pattern_may_mean_are_listed(
@@ -151,7 +151,7 @@ def test_only_folders_that_a_pattern_may_mean_are_listed(
     monkeypatch.setattr(os, "scandir", noting_local)
     for place in (str(tmp_path), "memory://bucket"):
         listed.clear()
-        assert files_behind(f"{place}/all/day-*/in/*") == [f"{place}/all/day-1/in/a.png"]
+        assert list_files(f"{place}/all/day-*/in/*") == [f"{place}/all/day-1/in/a.png"]
         assert listed == ["/all", "/all/day-1", "/all/day-1/in"]
 
 
@@ -169,11 +169,11 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_left_out(
 
     monkeypatch.setattr(MemoryFileSystem, "ls", refusing)
     with pytest.raises(PermissionError):
-        files_behind("memory://bucket/in/*/*.png")
+        list_files("memory://bucket/in/*/*.png")
 
     def failing(path: Any) -> Any:
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(os, "scandir", failing)
     with pytest.raises(PermissionError):
-        files_behind(tmp_path / "**")
+        list_files(tmp_path / "**")

@@ -27,7 +27,7 @@ from airflow_provider_kie.client.errors import (
     KieResponseError,
     KieValidationError,
 )
-from airflow_provider_kie.decisions import waiting
+from airflow_provider_kie.decisions import waiting_log
 from airflow_provider_kie.hooks import _jobs
 from airflow_provider_kie.hooks.kie import KieHook
 from tests.fake_host import SILENCE, FakeHost, http
@@ -192,7 +192,9 @@ def test_a_job_is_paid_once_and_its_result_given_with_each_change_in_the_log(
     )
     assert asked(host) == [POST] + [GET] * 5
     _, begin, *changes = (line for line in caplog.messages if JOB_ID in line)
-    assert re.fullmatch(rf"Waiting for job {JOB_ID}, a look every \S+ s, until 20[-0-9]+ [:0-9]+ UTC", begin)
+    assert re.fullmatch(
+        rf"Waiting for job {JOB_ID}, checking every \S+ s, until 20[-0-9]+ [:0-9]+ UTC", begin
+    )
     assert changes == [
         f"kie.ai has no record of job {JOB_ID} yet",
         f"Job {JOB_ID} is waiting",
@@ -204,13 +206,15 @@ def test_a_job_is_paid_once_and_its_result_given_with_each_change_in_the_log(
 def test_a_job_that_goes_on_and_on_says_so_now_and_then(
     hook: KieHook, host: FakeHost, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "FIRST_SILENCE", 0.0)
+    monkeypatch.setattr(waiting_log, "FIRST_SILENCE", 0.0)
     host.script = [TAKEN, RUNNING, RUNNING, RUNNING, DONE]
     generate(hook)
     said = [line for line in caplog.messages if "is running" in line]
     assert said[0] == f"Job {JOB_ID} is running"
     for number, line in enumerate(said[1:], start=2):
-        assert re.fullmatch(rf"Job {JOB_ID} is running \({number} looks in \S+ s, the next in 0.01 s\)", line)
+        assert re.fullmatch(
+            rf"Job {JOB_ID} is running \(checked {number} times in \S+ s; next check in 0.01 s\)", line
+        )
     assert len(said) == 3
 
 

@@ -72,7 +72,7 @@ def test_a_job_tells_what_it_was_given_and_what_it_made(kie_simulator: KieSimula
         "deep": {"mask": "https://e.example/m"},
     }
     job = Job("job-1", model="m", credits=5.0, urls=["https://cdn.example/out/a.mp4?token=secret"])
-    _lineage.report_job(KieHook(), job, input)
+    KieHook().report_lineage(job, input)
     assert told.inputs == {"kie://cdn.example:8443/in/a.png": {}, "kie://e.example/m": {}}
     assert told.outputs == {"kie://cdn.example/out/a.mp4": {"job_id": "job-1", "model": "m", "credits": 5.0}}
 
@@ -129,5 +129,5 @@ def test_lineage_that_fails_fails_nothing(
     monkeypatch.setattr(_lineage, "get_lineage_collector", broken)
     (tmp_path / "a.png").write_bytes(b"abc")
     assert KieHook().upload_file(tmp_path / "a.png", "x").file_size == 3
-    _lineage.report_job(KieHook(), Job("job-1", urls=["https://cdn.example/a"]))
-    _lineage.report_job(KieHook(), Job("job-1", urls=["no url", 3]))  # type: ignore[list-item]
+    KieHook().report_lineage(Job("job-1", urls=["https://cdn.example/a"]))
+    KieHook().report_lineage(Job("job-1", urls=["no url", 3]))  # type: ignore[list-item]

@@ -56,7 +56,7 @@ async def test_a_low_balance_is_told_to_all_after_one_question(kie_simulator: Ki
 async def test_enough_credits_are_told_to_nobody(kie_simulator: KieSimulator, run: Run) -> None:
     kie_simulator.credits = 50
     told = Told()
-    await run(KieLowCreditsNotifier(50, [told]), {})
+    await run(KieLowCreditsNotifier(50, notifiers=[told]), {})
     assert told.messages == []
 
 

@@ -258,7 +258,7 @@ def test_a_task_that_is_ended_does_not_wait_for_a_listing(
         released.wait(30)
         listed.set()
 
-    monkeypatch.setattr("airflow_provider_kie.files.upload.files_behind", hanging)
+    monkeypatch.setattr("airflow_provider_kie.files.upload.list_files", hanging)
     with pytest.raises(KieCancelledError):
         operator.execute(context())
     assert not listed.is_set()

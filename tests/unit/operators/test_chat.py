@@ -12,10 +12,10 @@ from typing import Any, cast
 import pytest
 from airflow.sdk import DAG, task
 
+from airflow_provider_kie import _rendering
 from airflow_provider_kie._compat import AirflowFailException
 from airflow_provider_kie.client.api.chat import TIMEOUT_SECONDS
 from airflow_provider_kie.client.errors import KieCancelledError, KieError, KieResponseError
-from airflow_provider_kie.operators import _rendering
 from airflow_provider_kie.operators.chat import KieChatOperator
 from airflow_provider_kie.simulator import KieSimulator
 

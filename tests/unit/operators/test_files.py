@@ -135,7 +135,7 @@ def test_a_connection_that_airflow_does_not_find_leaves_the_task_its_retries(pho
 def test_no_query_is_stored_however_many_urls_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow stores what is rendered up to a length, after masking it."""
     masked: list[str] = []
-    monkeypatch.setattr("airflow_provider_kie.operators._rendering.mask_secret", masked.append)
+    monkeypatch.setattr("airflow_provider_kie._rendering.mask_secret", masked.append)
     urls = [f"https://cdn.example/{number}.png?signature-{number:04}" for number in range(2000)]
     with DAG("d"):
         task = KieDownloadOperator(task_id="t", file_url=urls, destination="/tmp/")

@@ -109,3 +109,10 @@ def test_the_operator_gives_its_result_as_several_xcoms_unless_told_otherwise() 
 
     assert operator().multiple_outputs
     assert not operator(multiple_outputs=False).multiple_outputs
+
+
+@pytest.mark.parametrize("event", [None, [], "done", {"status": "success"}])
+def test_an_event_that_is_none_of_ours_is_named(event: Any, kie: KieSimulator) -> None:
+    task = PaidTask(kie, store=StateStore())
+    with pytest.raises(ValueError, match="no event of KieJobTrigger"):
+        task.operator().execute_complete(task.context(), event)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, task
 
-from airflow_provider_kie.operators import _rendering
+from airflow_provider_kie import _rendering
 from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.simulator import KieSimulator
 from tests.paid.tries import prepare

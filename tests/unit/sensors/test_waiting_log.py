@@ -43,7 +43,7 @@ def test_it_begins_with_the_interval_and_the_deadline(
         wait(mode, threshold=50, timeout=0.3, fellows=1)
     begin, first, *_ = said
     assert re.fullmatch(
-        rf"Waiting for a balance that is at least 50 credits, asking every \S+ s, {UNTIL}", begin
+        rf"Waiting for a balance that is at least 50 credits, checking every \S+ s, {UNTIL}", begin
     )
     assert first.startswith("The balance of 1 credits is not yet at least 50")
     assert len([line for line in said if line.startswith("Waiting")]) == 1
@@ -54,7 +54,7 @@ def test_a_sensor_of_a_job_names_it(kie_simulator: KieSimulator, said: list[str]
     with pytest.raises(TaskDeferred):
         sensor.execute({})
     begin, first = said
-    assert re.fullmatch(rf"Waiting for job abc, asking every 60 s, {UNTIL}", begin)
+    assert re.fullmatch(rf"Waiting for job abc, checking every 60 s, {UNTIL}", begin)
     assert first == "kie.ai has no record of job abc yet"
 
 
@@ -91,7 +91,7 @@ def test_each_poke_of_a_rescheduled_sensor_says_which_it_is_and_when_the_next_co
         wait("reschedule", threshold=50, timeout=2, poke_interval=0.05, fellows=1)
     pokes = said[1:]
     expected = [
-        f"The balance of 1 credits is not yet at least 50 (look {number}, the next in 0.05 s)"
+        f"The balance of 1 credits is not yet at least 50 (check {number}; next check in 0.05 s)"
         for number in range(1, len(pokes) + 1)
     ]
     assert pokes == expected

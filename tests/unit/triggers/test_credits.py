@@ -20,7 +20,7 @@ from airflow_provider_kie.client.errors import (
     KieResponseError,
     KieUnavailableError,
 )
-from airflow_provider_kie.decisions import waiting
+from airflow_provider_kie.decisions import waiting_log
 from airflow_provider_kie.simulator import KieSimulator
 from airflow_provider_kie.triggers.credits import KieCreditsEventTrigger, KieCreditsTrigger, read_event
 from tests.unit.triggers.listeners import events_of, trigger
@@ -177,15 +177,15 @@ async def test_a_thousand_that_wait_say_only_what_is_new(caplog: pytest.LogCaptu
 async def test_now_and_then_it_says_that_it_still_waits(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "FIRST_SILENCE", 0.0)
+    monkeypatch.setattr(waiting_log, "FIRST_SILENCE", 0.0)
     caplog.set_level("INFO", "airflow_provider_kie")
     await events_of(trigger(), 1.0, 2.0, KieUnavailableError("down", code=500), KieUnavailableError("down"))
     said = [re.sub(r"in \S+ s", "in ... s", record.getMessage()) for record in caplog.records]
     assert said == [
         "The balance of 1 credits is not yet at least 50",
-        "The balance of 2 credits is not yet at least 50 (2 looks in ... s, the next in ... s)",
+        "The balance of 2 credits is not yet at least 50 (checked 2 times in ... s; next check in ... s)",
         "Asking for the balance failed, will ask again: down",
-        "Asking for the balance failed, will ask again: down (4 looks in ... s)",
+        "Asking for the balance failed, will ask again: down (checked 4 times in ... s)",
     ]
 
 

@@ -23,7 +23,7 @@ from airflow_provider_kie.client.errors import (
     KieResponseError,
     KieUnavailableError,
 )
-from airflow_provider_kie.decisions import waiting
+from airflow_provider_kie.decisions import waiting_log
 from airflow_provider_kie.decisions.jobs import Durations
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
@@ -294,14 +294,14 @@ async def test_now_and_then_it_says_how_long_the_job_has_been_running(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(waiting, "FIRST_SILENCE", 0.0)
+    monkeypatch.setattr(waiting_log, "FIRST_SILENCE", 0.0)
     caplog.set_level("INFO", "airflow_provider_kie")
     looks[:] = [RUNNING, RUNNING, RUNNING, DONE]
     await event_of(trigger(poll_interval=2, submitted_at=time.time() - 600))
     assert [record.getMessage() for record in caplog.records] == [
         f"Job {ID} is running",
-        f"Job {ID} is running (2 looks in 10 min, the next in 2 s)",
-        f"Job {ID} is running (3 looks in 10 min, the next in 2 s)",
+        f"Job {ID} is running (checked 2 times in 10 min; next check in 2 s)",
+        f"Job {ID} is running (checked 3 times in 10 min; next check in 2 s)",
     ]
 
 
