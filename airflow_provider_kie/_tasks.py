@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 # With Airflow's ``retry_delay`` of 5 minutes an hour, as maintenance may take.
 RETRY_POLICY = KieRetryPolicy(max_reschedules=12) if HAS_RETRY_POLICIES else None
+PAID_RETRY_POLICY = KieRetryPolicy() if HAS_RETRY_POLICIES else None
 
 
 class KieBaseOperator(BaseOperator):
@@ -62,6 +63,19 @@ class KieBaseOperator(BaseOperator):
             from airflow_provider_kie.client.errors import KieCancelledError
 
             raise KieCancelledError("The task was ended from outside.")
+
+
+class KiePaidOperator(KieBaseOperator):
+    """
+    Costs credits, so never starts over beside its ``retries``.
+
+    kie.ai's limit may have been met after the payment, in a subclass or in ``post_execute``.
+
+    :param retry_policy: Another one; None for none. Ignored before Airflow 3.3.
+    """
+
+    def __init__(self, *, retry_policy: RetryPolicy | None = PAID_RETRY_POLICY, **kwargs: Any) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
 
 
 class PlainFailures:

@@ -32,8 +32,8 @@ class KieRetryPolicy(RetryPolicy):
 
     :param max_reschedules: From Airflow 3.4 on: how often a try that meets a rate limit or maintenance may
         start over without using up a retry, after the task's ``retry_delay`` unless kie.ai asks for another.
-        Not at all by default, because a function may have paid for something before it met the limit; 12
-        times in operators and sensors, which have not, or remember it.
+        Not at all by default, because something may have been paid for before the limit was met; 12 times in
+        sensors and in operators that cost nothing.
     :raises ValueError: ``max_reschedules`` is negative.
     """
 

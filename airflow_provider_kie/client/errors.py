@@ -104,9 +104,14 @@ class KieError(Exception):
         """
         Convert to what an event can carry.
 
-        :return: Class, message and code, JSON-safe.
+        :return: Class, message, code, and whether kie.ai itself said so, JSON-safe.
         """
-        return {"error": type(self).__name__, "message": self.args[0], "code": self.code}
+        return {
+            "error": type(self).__name__,
+            "message": self.args[0],
+            "code": self.code,
+            "said_by_kie": self.said_by_kie,
+        }
 
 
 class KieConfigError(KieError, ValueError):

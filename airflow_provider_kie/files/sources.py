@@ -89,12 +89,13 @@ class _Pattern:
 
 def _local_files(path: Path, shown: str) -> list[Location] | None:
     if path.is_dir():
-        root, tail = str(path), "*"
+        root, tail = str(path).rstrip("/"), "*"
     elif _MAGIC.search(str(path)) and not os.path.lexists(path):
-        root, tail = _split(str(path))
-        root = root or "/"
+        # A slash at the end means the files in each folder that fits; the path has lost it.
+        root, tail = _split(f"{path}/*" if shown.endswith("/") else str(path))
     else:
         return None
+    _check_root(root, shown)
     names = _sorted(_below_folder(root, _Pattern(tail)), shown)
     return [os.path.join(root, name) for name in names]
 
@@ -103,14 +104,17 @@ def _objects(path: ObjectStoragePath, shown: str) -> list[Location] | None:
     # Listings are cached per process, and others write to the same storage.
     path.fs.invalidate_cache()
     if shown.endswith("/"):
-        root, tail, prefix = path.path.rstrip("/"), "*", f"{shown.rstrip('/')}/"
-    elif path.fs.exists(path.path):
-        return None
+        folder, pattern = path.path.rstrip("/"), f"{shown.rstrip('/')}/*"
+        is_outright = not _MAGIC.search(folder) or path.fs.isdir(folder)
+        root, tail = (folder, "*") if is_outright else _split(f"{folder}/*")
     else:
+        pattern = shown
         root, tail = _split(path.path)
-        prefix = shown.removesuffix(tail)
-    if not root:
-        raise ValueError(f"{shown} would look through all of its storage: begin with a bucket or a folder")
+        _check_root(root, shown)
+        if path.fs.exists(path.path):
+            return None
+    _check_root(root, shown)
+    prefix = pattern.removesuffix(tail)
     names = _sorted(_below_prefix(path.fs, root, _Pattern(tail)), shown)
     return [f"{prefix}{name}" for name in names]
 
@@ -120,6 +124,12 @@ def _split(pattern: str) -> tuple[str, str]:
     begin = _MAGIC.search(pattern)
     root = pattern[: begin.start() if begin else len(pattern)].rpartition("/")[0]
     return root, pattern.removeprefix(f"{root}/")
+
+
+def _check_root(root: str, shown: str) -> None:
+    """Refuse what a template that renders to nothing leaves: it would publish whatever this worker has."""
+    if not root:
+        raise ValueError(f"{shown} would look through all of its storage: begin with a bucket or a folder")
 
 
 def _sorted(names: Iterator[str], shown: str) -> list[str]:

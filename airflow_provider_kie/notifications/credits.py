@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
@@ -24,8 +25,9 @@ class KieLowCreditsNotifier(BaseNotifier):
 
     :param threshold: Credits; fewer are low. (templated)
     :param notifiers: Notifiers, or functions of the context, to call then; the context has the balance as
-        ``kie_credits``, which their templates may name.
+        ``kie_credits``, which their templates may name. They are called as functions, never awaited.
     :param kie_conn_id: Airflow connection. (templated)
+    :raises TypeError: ``notifiers`` is no list of these.
 
     kie.ai page: https://docs.kie.ai/common-api/get-account-credits
     """
@@ -40,6 +42,11 @@ class KieLowCreditsNotifier(BaseNotifier):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if isinstance(notifiers, str) or not isinstance(notifiers, Sequence) or not notifiers:
+            raise TypeError(f"notifiers must be a list of notifiers or functions, not {notifiers!r}")
+        for notifier in notifiers:
+            if not callable(notifier) or iscoroutinefunction(notifier):
+                raise TypeError(f"notifiers: {notifier!r} is neither a notifier nor a plain function")
         self.threshold = threshold
         self.notifiers = notifiers
         self.kie_conn_id = kie_conn_id
@@ -54,7 +61,7 @@ class KieLowCreditsNotifier(BaseNotifier):
 
         try:
             # Whatever waits for this callback is to be over soon.
-            balance = KieHook(self.kie_conn_id).get_credits(max_retries=1)
+            balance = KieHook(self.kie_conn_id).get_credits(max_retries=0)
             for notifier in self._due(balance):
                 self._call(notifier, _with_balance(context, balance))
         except Exception as error:
@@ -71,7 +78,7 @@ class KieLowCreditsNotifier(BaseNotifier):
         from airflow_provider_kie.hooks.kie import KieHook
 
         try:
-            balance = await KieHook(self.kie_conn_id).aget_credits(max_retries=1)
+            balance = await KieHook(self.kie_conn_id).aget_credits(max_retries=0)
             for notifier in self._due(balance):
                 # Most of them block; in a thread they do not stop whatever else is on the loop.
                 await sync_to_async(self._call)(notifier, _with_balance(context, balance))

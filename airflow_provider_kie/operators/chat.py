@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
+from airflow_provider_kie._tasks import KiePaidOperator, fail_without_retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 OutputType = Literal["text", "json"]
 
 
-class KieChatOperator(KieBaseOperator):
+class KieChatOperator(KiePaidOperator):
     """
     Ask a model that chats, and give its answer. Costs credits.
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_kie._compat import TaskDeferralError, TaskDeferralTimeout, conf
-from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
+from airflow_provider_kie._tasks import KiePaidOperator, fail_without_retry
 from airflow_provider_kie.links import KieJobLink
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TRIGGER_SECONDS = 300.0
 
 
-class KieGenerateOperator(KieBaseOperator):
+class KieGenerateOperator(KiePaidOperator):
     """
     Generate images, video, music, ...: submit a job, wait for it, give its result. Costs credits, once.
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
+    from airflow_provider_kie.client.errors import KieError
     from airflow_provider_kie.decisions.waiting import ConsecutiveFailures, Decision
     from airflow_provider_kie.decisions.waiting_log import WaitingLog
 
@@ -71,12 +72,12 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
         self._check_arguments()
         self._began_at = time.time()
         self._failures = self._waiting_log = None
-        with PlainFailures(), self._skipping_if_never_fail():
+        with PlainFailures(_as_its_retries_may_mend), self._skipping_if_never_fail():
             return self._result(self._wait(context), context)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Resume after the trigger's event."""
-        with PlainFailures(), self._skipping_if_never_fail():
+        with PlainFailures(_as_its_retries_may_mend), self._skipping_if_never_fail():
             return self._result(self._read(event), context)
 
     def _wait(self, context: Context) -> Any:
@@ -192,3 +193,12 @@ class KieBaseSensor(KieBaseOperator, BaseSensorOperator):
             if self.never_fail:
                 raise AirflowSkipException("Skipping because of never_fail.") from error
             raise
+
+
+def _as_its_retries_may_mend(error: KieError) -> KieError:
+    """Leave to Airflow's retries what has ended the waiting, but may be a proxy's page and go away."""
+    from airflow_provider_kie.client.errors import KieAuthError, KieNotFoundError
+
+    if isinstance(error, KieAuthError | KieNotFoundError) and error.code and not error.said_by_kie:
+        error.transient = True
+    return error

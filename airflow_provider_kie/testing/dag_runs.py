@@ -188,6 +188,9 @@ def _recorded_errors(errors: dict[str, BaseException]) -> Iterator[None]:
 
     def run_and_note(ti: Any, task: Any, **options: Any) -> Any:
         result = run(ti, task, **options)
+        if isinstance(result.error, KeyboardInterrupt):
+            # Airflow takes it for the task's failure; whoever pressed Ctrl-C wants the session to end.
+            raise result.error
         if result.error is not None:
             errors[_name(ti)] = result.error
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import warnings
@@ -52,6 +53,9 @@ def airflow_of_a_test(migrated: bytes) -> Iterator[pytest.MonkeyPatch]:
         database.write_bytes(migrated)
         with _airflow_on(database) as patch:
             yield patch
+    # Airflow tells each task who it is, and leaves that behind.
+    for name in [name for name in os.environ if name.startswith("AIRFLOW_CTX_")]:
+        del os.environ[name]
     if signal.getsignal(signal.SIGTERM) is not on_terminate:
         signal.signal(signal.SIGTERM, on_terminate)
 

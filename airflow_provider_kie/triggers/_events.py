@@ -108,6 +108,7 @@ def error_from_event(event: Mapping[str, Any]) -> KieError:
         kind = KieError
     error = kind(event["message"])
     error.code = event["code"]
+    error.said_by_kie = bool(event.get("said_by_kie", True))
     if isinstance(error, KieJobError):
         vars(error).update(
             {name: event[name] for name in ("job_id", "credits", "transient") if name in event}

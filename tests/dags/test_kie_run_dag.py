@@ -56,6 +56,19 @@ def test_each_run_has_the_params_of_the_file(kie_run_dag: DagRunner, write: Writ
     assert sizes == [1, 5, 1]
 
 
+def test_ctrl_c_ends_the_session_and_not_the_task(kie_run_dag: DagRunner, write: Write) -> None:
+    dag = write("""
+        with DAG("interrupted", schedule=None):
+            @task(retries=3)
+            def interrupted():
+                raise KeyboardInterrupt
+
+            interrupted()
+    """)
+    with pytest.raises(KeyboardInterrupt):
+        kie_run_dag(dag)
+
+
 def test_a_failed_run_says_why(kie_run_dag: DagRunner, write: Write) -> None:
     dag = write("""
         with DAG("fails", schedule=None):

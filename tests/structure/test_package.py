@@ -16,8 +16,8 @@ from tests.structure.classes import PACKAGE, ROOT, modules_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = sorted((ROOT / "requirements").glob("*.txt"))
-# pytest reads the plugin, OpenLineage asks for assets; the form of Airflow 3.1 brings WTForms, or a stand-in; a DAG
-# run's log is that of the Airflow that is there.
+# pytest reads the plugin, OpenLineage asks for assets, the form of Airflow 3.1 brings WTForms, or a stand-in;
+# the log of a DAG run is that of the Airflow that is there.
 OF_WHOEVER_CALLS = {"openlineage", "pytest", "structlog", "wtforms"}
 
 

@@ -63,7 +63,7 @@ def test_mapped_uploads_go_by_their_names_and_tell_where_the_file_is(screen: Scr
 
 def test_a_failed_task_says_why_where_one_looks_first(screen: Screen) -> None:
     screen.open_task("kie_ui", "refused")
-    sentence = screen.page.get_by_text("Unauthorized").last
+    sentence = screen.page.get_by_text("Check the API key").last
     expect(sentence).to_be_in_viewport()
     # Folded: the frames have the paths of this machine.
     sentence.click(position={"x": 20, "y": 5})

@@ -23,8 +23,10 @@ from airflow_provider_kie.client.errors import (
     KieRateLimitError,
     KieUnavailableError,
 )
+from airflow_provider_kie.operators.chat import KieChatOperator
 from airflow_provider_kie.operators.credits import KieCreditsBranchOperator
 from airflow_provider_kie.operators.files import KieUploadOperator
+from airflow_provider_kie.operators.jobs import KieGenerateOperator
 from airflow_provider_kie.retry_policy import KieRetryPolicy
 from airflow_provider_kie.sensors.credits import KieCreditsSensor
 
@@ -160,6 +162,7 @@ def test_a_policy_survives_copies_and_serialization() -> None:
 
 OTHER = KieRetryPolicy(max_reschedules=1)
 OURS = KieRetryPolicy(max_reschedules=12)
+PAID = KieRetryPolicy()
 
 
 def tasks(dag: DAG, **arguments: Any) -> list[Any]:
@@ -201,6 +204,26 @@ def test_the_dag_and_the_task_may_have_another_policy_or_none(
 ) -> None:
     made = tasks(DAG("d", default_args=defaults), **given)
     assert [task.retry_policy for task in made] == [policy] * len(made)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "given", "policy"),
+    [
+        ({}, {}, PAID),
+        ({"retry_policy": OTHER}, {}, OTHER),
+        ({"retry_policy": OTHER}, {"retry_policy": None}, None),
+    ],
+    ids=str,
+)
+def test_what_costs_credits_starts_over_within_its_retries_only(
+    defaults: Any, given: Any, policy: KieRetryPolicy | None
+) -> None:
+    with DAG("d", default_args=defaults):
+        chat = KieChatOperator(task_id="chat", model="a", prompt="b", **given)
+        mapped = KieChatOperator.partial(task_id="mapped", model="a", **given).expand(prompt=["b"])
+        generate = KieGenerateOperator(task_id="generate", model="a", input={}, **given)
+    made: list[Any] = [chat, mapped, mapped.unmap({"prompt": "b"}), generate]
+    assert [task.retry_policy for task in made] == [policy] * 4
 
 
 def test_a_serialized_dag_says_which_tasks_have_a_policy() -> None:

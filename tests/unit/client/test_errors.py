@@ -211,6 +211,7 @@ def test_an_event_keeps_class_message_and_code_of_an_error(error: KieError) -> N
     assert json.loads(json.dumps(event)) == event
     again = error_from_event(event)
     assert (type(again), str(again), again.code) == (type(error), str(error), error.code)
+    assert again.said_by_kie is error.said_by_kie
 
 
 def test_an_error_made_of_several_crosses_an_event_as_its_message() -> None:
@@ -233,8 +234,8 @@ def test_an_event_keeps_the_job_its_price_and_whether_its_reason_may_pass(kind: 
 
 
 def test_the_form_of_an_event_stays() -> None:
-    event = KieAuthError("no", code=401, retry_after=2.0).to_event()
-    assert json.dumps(event) == '{"error": "KieAuthError", "message": "no", "code": 401}'
+    event = KieAuthError("no", code=401, retry_after=2.0, said_by_kie=True).to_event()
+    assert json.dumps(event) == '{"error": "KieAuthError", "message": "no", "code": 401, "said_by_kie": true}'
 
 
 @pytest.mark.parametrize("name", ["KieGoneError", "re", "quote", "Self", ""])

@@ -110,10 +110,24 @@ def test_an_empty_folder_is_an_error(tmp_path: Path, memory: MemoryFileSystem) -
             list_files(source)
 
 
-@pytest.mark.parametrize("source", ["memory://*/a.png", "memory://*"])
+@pytest.mark.parametrize(
+    "source", ["memory://*/a.png", "memory://*", "memory://*/", "/", "//", "/*", "/*/", "/.."]
+)
 def test_a_whole_storage_is_not_looked_through(memory: MemoryFileSystem, source: str) -> None:
     with pytest.raises(ValueError, match="begin with a bucket or a folder"):
         list_files(source)
+
+
+def test_a_pattern_that_ends_with_a_slash_means_the_files_of_folders(
+    tmp_path: Path, memory: MemoryFileSystem
+) -> None:
+    for name in ("a.png", "x/b.png", "x/y/c.png", "[z]/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b"x")
+        memory.pipe(f"/bucket/{name}", b"x")
+    for root in (str(tmp_path), "memory://bucket"):
+        assert list_files(f"{root}/*/") == [f"{root}/[z]/d.png", f"{root}/x/b.png"]
+        assert list_files(f"{root}/[z]/") == [f"{root}/[z]/d.png"]
 
 
 def test_links_to_files_count_and_links_cannot_lead_in_a_circle(tmp_path: Path) -> None:

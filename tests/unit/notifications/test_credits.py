@@ -85,3 +85,15 @@ async def test_a_notifier_that_fails_does_not_silence_the_others(
     assert told.messages == ["1.0 left after all"]
     assert "function has failed: OSError: no network" in caplog.text
     assert "Told has failed: ZeroDivisionError" in caplog.text
+
+
+async def unawaited(context: Any) -> None:
+    """A coroutine function, which nobody would await."""
+
+
+@pytest.mark.parametrize(
+    "notifiers", [Told(), print, "x", None, [], [None], ["x"], [unawaited]], ids=range(8)
+)
+def test_what_cannot_be_called_is_noticed_before_credits_are_low(notifiers: Any) -> None:
+    with pytest.raises(TypeError, match="notifiers"):
+        KieLowCreditsNotifier(50, notifiers)

@@ -56,6 +56,19 @@ def test_it_waits_for_the_balance(
     assert len(kie_simulator.requests) == 4
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("status", [401, 404])
+@pytest.mark.parametrize("by_a_proxy", [False, True])
+def test_after_a_proxys_page_a_retry_of_airflows_may_help(
+    mode: str, status: int, by_a_proxy: bool, kie_simulator: KieSimulator
+) -> None:
+    failure: dict[str, Any] = {"html": True, "status": status} if by_a_proxy else {"code": status}
+    kie_simulator.fail_next("credit", times=50, **failure)
+    with pytest.raises(errors.KieError) as caught:
+        run(mode, StateStore())
+    assert caught.value.airflow_may_retry is by_a_proxy
+
+
 # One row for each way in which failures end the waiting. Which failure goes which way is the business of the
 # tests of decisions and errors.
 @pytest.mark.parametrize("mode", MODES)

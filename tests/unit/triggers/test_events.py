@@ -45,11 +45,13 @@ def stored(event: Any) -> Any:
         (50.0, '{"status": "success", "credits": 50.0}'),
         (
             KieAuthError("no", code=401),
-            '{"status": "error", "error": "KieAuthError", "message": "no", "code": 401}',
+            '{"status": "error", "error": "KieAuthError", "message": "no", "code": 401, '
+            '"said_by_kie": false}',
         ),
         (
             KieConnectionError("not trusted", transient=False),
-            '{"status": "error", "error": "KieConnectionError", "message": "not trusted", "code": null}',
+            '{"status": "error", "error": "KieConnectionError", "message": "not trusted", "code": null, '
+            '"said_by_kie": false}',
         ),
     ],
 )
