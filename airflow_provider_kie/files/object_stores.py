@@ -60,7 +60,9 @@ def find(location: str | ObjectStoragePath, conn_id: str | None) -> ObjectStorag
     if scheme in _WHOLE_OR_NOTHING and not rest.partition("/")[0].rpartition("@")[2]:
         raise ValueError(f"{shown} names no bucket: write {scheme}://bucket/key")
     try:
-        path = location if isinstance(location, ObjectStoragePath) else _path(location, conn_id)
+        # With universal-pathlib 0.2, as in Airflow 3.1's constraints, a None hides the connection in the URL.
+        options = {} if conn_id is None else {"conn_id": conn_id}
+        path = ObjectStoragePath(location, **options) if isinstance(location, str) else location
         # Fails for a scheme that no installed provider brings; the constructor itself may not.
         _ = path.fs
     except (ValueError, ImportError) as error:
@@ -68,13 +70,6 @@ def find(location: str | ObjectStoragePath, conn_id: str | None) -> ObjectStorag
     # Only those that work on an event loop are bound to their process.
     is_bound = getattr(path.fs, "async_impl", False)
     return _of_this_process(path) if is_bound and getattr(path.fs, "_pid", None) != os.getpid() else path
-
-
-def _path(location: str, conn_id: str | None) -> ObjectStoragePath:
-    from airflow.sdk import ObjectStoragePath
-
-    # With universal-pathlib 0.2, as in Airflow 3.1's constraints, a None hides the connection in the URL.
-    return ObjectStoragePath(location) if conn_id is None else ObjectStoragePath(location, conn_id=conn_id)
 
 
 def _of_this_process(path: ObjectStoragePath) -> ObjectStoragePath:

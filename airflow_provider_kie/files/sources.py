@@ -110,10 +110,9 @@ def _objects(path: ObjectStoragePath, shown: str) -> list[Location] | None:
     else:
         pattern = shown
         root, tail = _split(path.path)
-        _check_root(root, shown)
-        if path.fs.exists(path.path):
-            return None
     _check_root(root, shown)
+    if pattern == shown and path.fs.exists(path.path):
+        return None
     prefix = pattern.removesuffix(tail)
     names = _sorted(_below_prefix(path.fs, root, _Pattern(tail)), shown)
     return [f"{prefix}{name}" for name in names]
