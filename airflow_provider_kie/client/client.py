@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -14,6 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 from airflow_provider_kie.client.answers import read_answer
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import KieCancelledError, KieError
+from airflow_provider_kie.client.http.living import Living
 from airflow_provider_kie.client.http.responses import FileResponse, OpenResponse
 from airflow_provider_kie.client.http.session import Answer, AsyncHttpSession, HttpSession
 from airflow_provider_kie.client.retries import Cooldown, RetryCount, retry_policy
@@ -213,11 +213,11 @@ class KieClient:
         self.close()
 
 
-_clients: weakref.WeakSet[KieClient] = weakref.WeakSet()
+_clients: Living[KieClient] = Living()
 
 
 def _leave_clients_to_parent() -> None:
-    for client in list(_clients):
+    for client in _clients.all():
         client._leave_to_parent()
 
 

@@ -39,6 +39,7 @@ LAYERS = [
     "client.http.failures",
     "client.http.deadlines",
     "client.http.framing",
+    "client.http.living",
     "client.http.connections",
     "client.http.redaction",
     "client.http.requests",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import socket
 import threading
-import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kie.client.http.deadlines import current_deadline
 from airflow_provider_kie.client.http.framing import AnswerEnd
+from airflow_provider_kie.client.http.living import Living
 
 if TYPE_CHECKING:
     import ssl
@@ -33,8 +33,7 @@ class Connections:
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
-        self._lock = threading.Lock()
-        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._sockets: Living[socket.socket] = Living()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """
@@ -46,25 +45,22 @@ class Connections:
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             stream = info["return_value"]
             _watch(stream)
-            with self._lock:
-                self._sockets.add(stream.get_extra_info("socket"))
+            self._sockets.add(stream.get_extra_info("socket"))
             if self.stopped.is_set():
                 self._shut()
 
     def stop(self) -> None:
-        """Shut down all connections, present and future; not for signal handlers: it takes a lock."""
+        """Shut down all connections, present and future; not for signal handlers: the event has a lock."""
         self.stopped.set()
         self._shut()
 
     def leave_to_parent(self) -> None:
         """Close a child process's copies of its parent's connections; no other thread exists there yet."""
-        for connection in list(self._sockets):
+        for connection in self._sockets.all():
             connection.close()
 
     def _shut(self) -> None:
-        with self._lock:
-            sockets = list(self._sockets)
-        for connection in sockets:
+        for connection in self._sockets.all():
             with suppress(OSError):
                 # Not SSLSocket's own, which would pull the TLS state from under the reading thread.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)

@@ -1,0 +1,82 @@
+"""What is noted is there as long as others hold it, and nothing runs when it dies."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+import pytest
+
+from airflow_provider_kie.client.client import KieClient
+from airflow_provider_kie.client.http.living import Living
+from airflow_provider_kie.client.settings import KieSettings
+
+
+class Thing:
+    """Can be noted."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[type[Exception]]:
+    """Have SIGALRM raise, as it does for Airflow's timeout of a task."""
+
+    class TooLateError(Exception):
+        pass
+
+    def raise_it(number: int, frame: FrameType | None) -> None:
+        raise TooLateError
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    yield TooLateError
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_what_nobody_holds_any_more_is_not_there() -> None:
+    living: Living[Thing] = Living()
+    one, other = Thing(), Thing()
+    living.add(one)
+    living.add(other)
+    assert living.all() == [one, other]
+    del one
+    assert living.all() == [other]
+    living.add(other)
+    assert len(living._references) == 2
+
+
+def test_none_is_lost_when_threads_note_theirs_at_once() -> None:
+    living: Living[Thing] = Living()
+
+    def note(_: int) -> Thing:
+        for _ in range(50):
+            living.add(Thing())
+        living.add(kept := Thing())
+        return kept
+
+    with ThreadPoolExecutor(8) as threads:
+        kept = list(threads.map(note, range(40)))
+    assert set(living.all()) == set(kept)
+
+
+def test_a_timeout_that_strikes_while_clients_are_collected_as_garbage_is_not_lost(
+    alarm: type[Exception],
+) -> None:
+    heap = [[number] for number in range(2_000_000)]
+    gc.collect()
+    client = KieClient(KieSettings("a-key"))
+    client.itself = client  # type: ignore[attr-defined]
+    client.close()
+    seen = weakref.ref(client)
+    with pytest.raises(alarm):  # noqa: PT012 (the signal may come at any of these lines)
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        del client
+        gc.collect()
+        time.sleep(1)
+    gc.collect()
+    assert seen() is None
+    assert heap
