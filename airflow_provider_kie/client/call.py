@@ -19,8 +19,6 @@ class Readable(Protocol):
     """The part of a binary file's interface that an upload needs."""
 
     def read(self, size: int = -1, /) -> bytes: ...
-    def seek(self, offset: int, whence: int = 0, /) -> int: ...
-    def tell(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,13 @@ class FilePart:
 
     :param name: File name.
     :param mime_type: Media type.
+    :param size: Bytes.
     :param open: Opens the file at its start; called once per attempt.
     """
 
     name: str
     mime_type: str
+    size: int
     open: Callable[[], AbstractContextManager[Readable]]
 
 

@@ -71,9 +71,8 @@ def report_job(hook: BaseHook, job: Job, input: Any = None) -> None:
 
 
 def _report(hook: Any, inputs: Sequence[_Reported], outputs: Sequence[_Reported]) -> None:
-    if not inputs and not outputs:
+    if not (inputs or outputs) or (collector := get_lineage_collector()) is None:
         return
-    collector = get_lineage_collector()
     for add, assets in ((collector.add_input_asset, inputs), (collector.add_output_asset, outputs)):
         for uri, known in assets:
             # A path may be longer than Airflow takes; that is no reason to leave out the others.

@@ -20,7 +20,6 @@ import pytest
 from airflow_provider_kie.client.api import files
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieCancelledError
-from airflow_provider_kie.client.transfer.hashing import Sha256
 from airflow_provider_kie.hooks.kie import KieHook
 from airflow_provider_kie.simulator import KieSimulator
 from tests.faults import FULL
@@ -77,37 +76,6 @@ def judge(trial: Trial, found: str, expected: str, who: str) -> None:
         trial.lose("too slow", f"{who} hangs")
     elif found != expected:
         trial.lose("other ending than promised", f"{who}: {found}")
-
-
-def hashed(data: bytes, counted: Sha256 | None = None, piece: int = 300_000) -> str:
-    counted = counted or Sha256()
-    for start in range(0, len(data), piece):
-        counted.update(data[start : start + piece])
-    return counted.hexdigest()
-
-
-def test_a_child_hashes_after_its_parent_has(trial: Trial) -> None:
-    judge(trial, hashed(DATA), SHA256, "the parent")
-    judge(trial, Child(lambda: hashed(DATA)).outcome(), SHA256, "the child")
-    judge(trial, Child(lambda: Child(lambda: hashed(DATA)).outcome()).outcome(), SHA256, "the grandchild")
-    trial.close()
-
-
-@pytest.mark.parametrize("kind", [bytes, memoryview])
-def test_a_hash_under_way_is_finished_by_both(
-    trial: Trial, kind: Callable[[bytes], bytes | memoryview]
-) -> None:
-    large = DATA * 4
-    for _ in range(ROUNDS):
-        counted = Sha256()
-        for start in range(0, len(large), len(DATA)):
-            # Each of these takes the other thread some time, so that the fork strikes in the middle.
-            counted.update(kind(large[start : start + len(DATA)]))
-        child = Child(lambda counted=counted: hashed(DATA, counted))  # type: ignore[misc]
-        expected = hashlib.sha256(large + DATA).hexdigest()
-        judge(trial, hashed(DATA, counted), expected, "the parent")
-        judge(trial, child.outcome(), expected, "the child")
-    trial.close(rounds=ROUNDS)
 
 
 def download(url: str, target: Path) -> str:

@@ -25,7 +25,7 @@ from airflow_provider_kie.files.results import UploadedFile
 
 LINK = "https://store.example/a.png?X-Amz-Signature=5ec2e7"
 SECRET = "5ec2e7"
-PART = FilePart("a.png", "image/png", lambda: contextlib.nullcontext(io.BytesIO(b"a")))
+PART = FilePart("a.png", "image/png", 1, lambda: contextlib.nullcontext(io.BytesIO(b"a")))
 CALLS: list[Call[Any]] = [
     credits.get_credits(),
     files.get_download_url("https://tempfile.example/a.png"),

@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
 from airflow_provider_kie.client.http.deadlines import current_deadline
 from airflow_provider_kie.client.http.framing import AnswerEnd
 from airflow_provider_kie.client.http.living import Living
+from airflow_provider_kie.client.http.sockets import PIECE, fill, plain_socket
 
 if TYPE_CHECKING:
     import ssl
 
     import httpcore
-    import httpx
 
 # TLS sends no more than this at once; so each piece of a request shares in the time that is left.
 _PIECE = 16 * 1024
@@ -44,7 +46,7 @@ class Connections:
         """
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             stream = info["return_value"]
-            _watch(stream)
+            _Watched(stream)
             self._sockets.add(stream.get_extra_info("socket"))
             if self.stopped.is_set():
                 self._shut()
@@ -88,33 +90,62 @@ async def closed_at_the_end(request: httpx.Request) -> AsyncIterator[None]:
             await stream.aclose()
 
 
-def _watch(stream: httpcore.NetworkStream) -> None:
-    """Bound a connection's steps by the deadline of whoever uses it, and cut its answers at their ends."""
-    read, write, start_tls = stream.read, stream.write, stream.start_tls
-    answer = AnswerEnd()
+class _Watched:
+    """
+    A connection whose steps end by the deadline of whoever uses it, and whose answers are cut at their ends.
 
-    def timed_read(max_bytes: int, timeout: float | None = None) -> bytes:
-        data = read(max_bytes, _limit(timeout))
-        if surplus := answer.surplus(data):
-            stream.close()
+    A kept-alive connection serves calls with a deadline and downloads without one, so each step asks.
+
+    :param stream: httpcore's connection; its methods are replaced.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._close = stream.close
+        self._read, self._write, self._start_tls = stream.read, stream.write, stream.start_tls
+        self._socket = plain_socket(stream)
+        self._answer = AnswerEnd()
+        self._broken: OSError | None = None
+        stream.read, stream.write, stream.start_tls = (  # type: ignore[method-assign]
+            self.read,
+            self.write,
+            self.start_tls,
+        )
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._answer.missing and self._socket and current_deadline() is None:
+            data = self._read_much(self._socket, self._answer.missing, timeout)
+        else:
+            data = self._read(max_bytes, _limit(timeout))
+        if surplus := self._answer.surplus(data):
+            self._close()
         return data[: len(data) - surplus]
 
-    def timed_write(buffer: bytes, timeout: float | None = None) -> None:
-        answer.expect()
+    def _read_much(self, connection: socket.socket, missing: int, timeout: float | None) -> bytes:
+        """Read more than was asked for: the parser takes any amount, and its time is for each piece."""
+        # One byte more, because TLS may hold back a surplus where nobody looks for it.
+        buffer = bytearray(min(missing, PIECE) + 1)
+        filled = 0
+        if self._broken is None:
+            filled, self._broken = fill(connection, memoryview(buffer), len(buffer) - 1, timeout)
+        if not filled and isinstance(self._broken, TimeoutError):
+            raise httpx.ReadTimeout(str(self._broken)) from self._broken
+        if not filled and self._broken:
+            raise httpx.ReadError(str(self._broken)) from self._broken
+        return bytes(memoryview(buffer)[:filled])
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._answer.expect()
         deadline = current_deadline()
         size = len(buffer) if deadline is None or deadline.after_sending else _PIECE
+        # TLS takes a record at a time, and httpcore goes on with a copy of the rest.
+        view = memoryview(buffer)
         for start in range(0, len(buffer), size or 1):
-            write(buffer[start : start + size], _limit(timeout, sending=True))
+            self._write(view[start : start + size], _limit(timeout, sending=True))  # type: ignore[arg-type]
 
-    def timed_start_tls(
-        ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return start_tls(ssl_context, server_hostname, _limit(timeout))
-
-    # A kept-alive connection serves calls with a deadline and downloads without one, so each step asks.
-    stream.read = timed_read  # type: ignore[method-assign]
-    stream.write = timed_write  # type: ignore[method-assign]
-    stream.start_tls = timed_start_tls  # type: ignore[method-assign]
+        return self._start_tls(ssl_context, server_hostname, _limit(timeout))
 
 
 def _limit(timeout: float | None, *, sending: bool = False) -> float | None:

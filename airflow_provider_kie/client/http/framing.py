@@ -15,7 +15,11 @@ _LONGEST_HEAD = 100 * 1024
 
 
 class AnswerEnd:
-    """Finds the end of an answer; httpcore keeps any surplus in a parser that nobody can look into."""
+    """
+    Finds the end of an answer; httpcore keeps any surplus in a parser that nobody can look into.
+
+    :ivar missing: Bytes that are known to come until then; 0 as long as none are.
+    """
 
     def __init__(self) -> None:
         self.expect()
@@ -23,7 +27,8 @@ class AnswerEnd:
     def expect(self) -> None:
         """Expect a new answer, because a request is being sent."""
         self._head = b""
-        self._missing: int | None = None
+        self.missing = 0
+        self._is_counted = False
         self._parser: h11.Connection | None = None
 
     def surplus(self, data: bytes) -> int:
@@ -33,7 +38,7 @@ class AnswerEnd:
         :param data: Bytes just read from the connection.
         :return: How many at their end do not belong to the answer.
         """
-        if self._missing is not None:
+        if self._is_counted:
             return self._count(data)
         if self._parser is None:
             self._head += data
@@ -41,7 +46,8 @@ class AnswerEnd:
                 return 0
             # As a rule a head states the length plainly; then counting is enough, and parsing too slow.
             if (length := _length_of_plain(self._head)) is not None:
-                self._missing = length - len(self._head) + len(data)
+                self._is_counted = True
+                self.missing = length - len(self._head) + len(data)
                 return self._count(data)
             data = self._head
         try:
@@ -51,8 +57,9 @@ class AnswerEnd:
             return 0
 
     def _count(self, data: bytes) -> int:
-        self._missing = (self._missing or 0) - len(data)
-        return max(0, -self._missing)
+        surplus = max(0, len(data) - self.missing)
+        self.missing -= len(data) - surplus
+        return surplus
 
     def _parse(self, data: bytes) -> int:
         if self._parser is None:

@@ -13,6 +13,7 @@ import httpx
 from airflow_provider_kie import __version__
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.http.deadlines import Deadline
+from airflow_provider_kie.client.http.forms import Form
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.urls import is_loopback
 
@@ -55,19 +56,21 @@ def request_for(
     :return: A context manager that yields the request, with its file open.
     """
     base_url = settings.base_url if call.host == "api" else settings.upload_base_url
-    more: dict[str, Any] = {} if call.json is None else {"json": call.json}
+    headers = {"Authorization": f"Bearer {settings.api_key}"}
+    body: dict[str, Any] = {} if call.json is None else {"json": call.json}
     with ExitStack() as stack:
         if call.file is not None:
-            file = stack.enter_context(call.file.open())
-            more = {"data": call.fields, "files": {"file": (call.file.name, file, call.file.mime_type)}}
+            form = Form.around(call.file, call)
+            headers |= form.headers
+            body = {"content": form.pieces(stack.enter_context(call.file.open()))}
         yield http.build_request(
             call.method,
             base_url.rstrip("/") + call.path,
             params=call.params,
-            headers={"Authorization": f"Bearer {settings.api_key}"},
+            headers=headers,
             # An answer that takes its time begins late, too.
             timeout=httpx.Timeout(settings.timeout, read=call.seconds or settings.timeout),
-            **more,
+            **body,
         )
 
 

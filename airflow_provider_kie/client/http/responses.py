@@ -7,7 +7,6 @@ import ssl
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from itertools import cycle
 from typing import Any
 
 import httpx
@@ -17,12 +16,10 @@ from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import KieConnectionError, KieTransferError, quote
 from airflow_provider_kie.client.http.deadlines import Deadline, within
 from airflow_provider_kie.client.http.failures import connection_errors
+from airflow_provider_kie.client.http.sockets import PIECE, PIECE_SECONDS, fill, plain_socket
 
 # From here on the HTTP library's time per piece matters; below, its kept-alive connection does.
 _SOCKET_FROM = 8 * 1024 * 1024
-_PIECE = 256 * 1024
-# A piece that is not full by then is passed on as it is, so that slow transfers show progress too.
-_PIECE_SECONDS = 1.0
 Piece = bytes | memoryview
 
 
@@ -108,7 +105,7 @@ class FileResponse:
         Read the body piece by piece.
 
         :param length: Bytes that the body must have, if known.
-        :return: Pieces; each stays unchanged until the one after the next is asked for.
+        :return: Pieces; each stays unchanged until the next is asked for.
         :raises KieConnectionError: The connection broke, or no byte came in time.
         :raises KieTransferError: A compressed body ends too early or is corrupt.
         """
@@ -123,14 +120,14 @@ class FileResponse:
 
 def _gathered(response: httpx.Response) -> Iterator[bytes]:
     """Yield a body in large pieces: threads that move many files at once wait for each other at each one."""
-    pieces, size, due = list[bytes](), 0, time.monotonic() + _PIECE_SECONDS
+    pieces, size, due = list[bytes](), 0, time.monotonic() + PIECE_SECONDS
     try:
         for piece in response.iter_bytes():
             pieces.append(piece)
             size += len(piece)
-            if size >= _PIECE or time.monotonic() >= due:
+            if size >= PIECE or time.monotonic() >= due:
                 yield b"".join(pieces)
-                pieces, size, due = [], 0, time.monotonic() + _PIECE_SECONDS
+                pieces, size, due = [], 0, time.monotonic() + PIECE_SECONDS
     except (httpx.RequestError, httpx.StreamError):
         # Bytes from before the cut need not be sent again.
         yield b"".join(pieces)
@@ -146,7 +143,7 @@ def _unpacked(response: httpx.Response, name: str) -> Iterator[bytes]:
             while packed:
                 # A gzip file may have several members, one after the other.
                 unpacking = unpacking or zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-                yield unpacking.decompress(packed, _PIECE)
+                yield unpacking.decompress(packed, PIECE)
                 packed = unpacking.unconsumed_tail
                 if unpacking.eof:
                     packed, unpacking = unpacking.unused_data, None
@@ -158,26 +155,19 @@ def _unpacked(response: httpx.Response, name: str) -> Iterator[bytes]:
 
 def _socket_of(response: httpx.Response) -> socket.socket | None:
     """Return the connection's socket if from here on it carries the plain body and nothing else."""
-    if response.http_version != "HTTP/1.1" or "transfer-encoding" in response.headers:
-        return None
     stream = response.extensions.get("network_stream")
-    if stream is None:
+    if stream is None or response.http_version != "HTTP/1.1" or "transfer-encoding" in response.headers:
         return None
-    connection = stream.get_extra_info("socket")
-    # TLS inside TLS, as through an https proxy, is an SSLObject above a socket that carries encrypted bytes.
-    tls = stream.get_extra_info("ssl_object")
-    if response.url.scheme == "https":
-        plain = isinstance(connection, ssl.SSLSocket) and not isinstance(tls, ssl.SSLObject)
-    else:
-        plain = isinstance(connection, socket.socket) and tls is None
-    return connection if plain else None
+    connection = plain_socket(stream)
+    fits = isinstance(connection, ssl.SSLSocket) == (response.url.scheme == "https")
+    return connection if fits else None
 
 
 def _from_socket(
     response: httpx.Response, name: str, connection: socket.socket, length: int
 ) -> Iterator[Piece]:
     """
-    Read a body straight into two buffers in turn.
+    Read a body straight into a buffer.
 
     What the HTTP parser has read beyond the headers comes first, in one piece, and empties the parser. If it
     did not, bytes would be missing at the end, which is noticed. The connection is not used again.
@@ -186,29 +176,22 @@ def _from_socket(
     first = next(parsed, b"")
     yield first
     missing = length - len(first)
-    connection.settimeout(response.request.extensions["timeout"]["read"])
-    buffers = cycle([memoryview(bytearray(_PIECE)), memoryview(bytearray(_PIECE))])
+    timeout = response.request.extensions["timeout"]["read"]
+    buffer = memoryview(bytearray(PIECE))
     while missing > 0:
-        buffer = next(buffers)[:missing]
-        filled, broken = _fill(connection, buffer, name)
+        whole = min(missing, PIECE)
+        filled, error = fill(connection, buffer[:whole], whole, timeout)
         if filled:
             yield buffer[:filled]
-        if broken:
-            raise broken
+        if error or not filled:
+            raise _broken(name, error)
         missing -= filled
     parsed.close()  # type: ignore[attr-defined]
 
 
-def _fill(connection: socket.socket, buffer: memoryview, name: str) -> tuple[int, KieConnectionError | None]:
-    filled, due = 0, time.monotonic() + _PIECE_SECONDS
-    try:
-        while filled < len(buffer) and (not filled or time.monotonic() < due):
-            count = connection.recv_into(buffer[filled:])
-            if not count:
-                return filled, KieConnectionError(f"{name}: the connection was closed before the end")
-            filled += count
-    except TimeoutError:
-        return filled, KieConnectionError(f"{name}: no byte came in time")
-    except OSError as error:
-        return filled, KieConnectionError(f"{name}: the connection broke: {type(error).__name__} {error}")
-    return filled, None
+def _broken(name: str, error: OSError | None) -> KieConnectionError:
+    if error is None:
+        return KieConnectionError(f"{name}: the connection was closed before the end")
+    if isinstance(error, TimeoutError):
+        return KieConnectionError(f"{name}: no byte came in time")
+    return KieConnectionError(f"{name}: the connection broke: {type(error).__name__} {error}")

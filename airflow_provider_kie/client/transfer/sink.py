@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 from typing import BinaryIO
 
 from airflow_provider_kie.client.http.responses import Piece
-from airflow_provider_kie.client.transfer.hashing import Sha256
 
 
 class Sink:
@@ -26,7 +26,7 @@ class Sink:
     def start_over(self) -> None:
         """Forget what has arrived."""
         self.size = 0
-        self._sha256 = Sha256()
+        self._sha256 = hashlib.sha256()
         self._file.seek(0)
         self._file.truncate()
 
@@ -34,7 +34,7 @@ class Sink:
         """
         Take the next bytes.
 
-        :param piece: Bytes; the buffer under a view must not change before the next piece has been added.
+        :param piece: Bytes.
         :raises OSError: They cannot be written.
         """
         self._file.write(piece)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import mimetypes
 import re
 import uuid
@@ -19,7 +18,6 @@ from airflow_provider_kie.client.call import FilePart, Readable
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieTransferError
 from airflow_provider_kie.client.retries import RetryCount
-from airflow_provider_kie.client.transfer.hashing import Sha256
 from airflow_provider_kie.client.transfer.progress import Progress
 
 Method = Literal["stream", "url", "base64"]
@@ -117,7 +115,7 @@ def upload_stream(
             reader = _HashingReader(file, source, client)
             yield reader
 
-    part = FilePart(name=file_name, mime_type=_mime_type(file_name), open=opened)
+    part = FilePart(name=file_name, mime_type=_mime_type(file_name), size=source.size, open=opened)
     receipt = client.send(files.upload_stream(upload_path, part), retries=retries)
     if reader is None:  # pragma: no cover - the body is opened before there can be an answer
         raise KieTransferError("stream upload: the file was never opened")
@@ -154,7 +152,7 @@ def upload_base64(
 
 
 class _HashingReader:
-    """Reads a file for httpx: hashed and counted on the way, and never beyond the announced size."""
+    """Reads a file for its upload: hashed and counted on the way, and never beyond the announced size."""
 
     def __init__(self, file: Readable, source: FileSource, client: KieClient) -> None:
         self._file = file
@@ -162,7 +160,7 @@ class _HashingReader:
         self._client = client
         self._progress = Progress(source.name, source.size)
         self.position = 0
-        self.sha256 = Sha256()
+        self.sha256 = hashlib.sha256()
 
     def read(self, size: int = -1, /) -> bytes:
         self._client.check_running()
@@ -175,17 +173,6 @@ class _HashingReader:
         if grown or shrunk:
             raise _changed(self._source)
         return piece
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        # httpx seeks to the end to learn the length, and back to the start before it reads.
-        self.position = self._source.size + offset if whence == io.SEEK_END else offset
-        if self.position == 0:
-            self._file.seek(0)
-            self.sha256 = Sha256()
-        return self.position
-
-    def tell(self) -> int:
-        return self.position
 
 
 def _changed(source: FileSource) -> KieTransferError:

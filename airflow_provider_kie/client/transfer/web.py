@@ -171,10 +171,3 @@ class _Body:
         end = len(self._rest) if size < 0 else size
         piece, self._rest = bytes(self._rest[:end]), self._rest[end:]
         return piece
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        # The body is at its start when an upload asks for it.
-        return offset
-
-    def tell(self) -> int:
-        return 0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +134,19 @@ def test_lineage_that_fails_fails_nothing(
     assert KieHook().upload_file(tmp_path / "a.png", "x").file_size == 3
     KieHook().report_lineage(Job("job-1", urls=["https://cdn.example/a"]))
     KieHook().report_lineage(Job("job-1", urls=["no url", 3]))  # type: ignore[list-item]
+
+
+def test_where_no_plugin_reads_it_no_other_provider_is_loaded() -> None:
+    code = """
+        import sys
+        from airflow_provider_kie.files.results import DownloadedFile
+        from airflow_provider_kie.hooks._lineage import report_moved
+        from airflow_provider_kie.hooks.kie import KieHook
+
+        report_moved(KieHook(), [DownloadedFile("https://e.example/a", "/a", 1, "0", None, False)])
+        print([name for name in sys.modules if name.startswith("airflow.providers.amazon.aws")])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    environment = {**os.environ, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert told.stdout.splitlines()[-1] == "[]"

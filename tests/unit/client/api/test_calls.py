@@ -11,7 +11,7 @@ from airflow_provider_kie.client.api.credits import parse_credits
 from airflow_provider_kie.client.api.files import parse_link, parse_upload
 from airflow_provider_kie.client.call import Call, FilePart
 
-PART = FilePart(name="a.png", mime_type="image/png", open=lambda: io.BytesIO(b"bytes"))
+PART = FilePart(name="a.png", mime_type="image/png", size=5, open=lambda: io.BytesIO(b"bytes"))
 
 
 @pytest.mark.parametrize(
