@@ -50,7 +50,7 @@ faults: .venv-$(LATEST)/installed
 paid: .venv-$(LATEST)/installed
 	KIE_PAID=full $(BIN)/python $(PYTEST) tests/paid
 
-# Side by side with what users would pick instead; see benchmarks/README.md for what it needs.
+# Side by side with what users would pick instead, in at most 20 minutes; see benchmarks/README.md for what it needs.
 bench: .venv-$(LATEST)/installed
 	$(BIN)/pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.run

@@ -9,14 +9,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from benchmarks.works import FOLDER, KEY, NAME, THREADS
+
+PIECE_BYTES = 256 * 1024
 
 Transfer = Callable[[], int]
 
@@ -51,26 +55,6 @@ def hook_up(job: Job) -> Transfer:
     return lambda: int(hook.upload_file(job.path, FOLDER, file_name=NAME, method="stream").file_size)
 
 
-def operator_down(job: Job) -> Transfer:
-    """Ours, as a task."""
-    _hook()
-    from airflow_provider_kie.operators.files import KieDownloadOperator
-
-    task: Any = KieDownloadOperator(task_id="down", file_url=job.url, destination=job.path, sign="never")
-    return lambda: int(task.execute({})["size"])
-
-
-def operator_up(job: Job) -> Transfer:
-    """Ours, as a task."""
-    _hook()
-    from airflow_provider_kie.operators.files import KieUploadOperator
-
-    task: Any = KieUploadOperator(
-        task_id="up", source=job.path, upload_path=FOLDER, file_name=NAME, method="stream"
-    )
-    return lambda: int(task.execute({})["file_size"])
-
-
 def unhashed_down(job: Job) -> Transfer:
     """Ours, without the cost of the hash."""
     _without_hash()
@@ -96,35 +80,88 @@ def unhashed_up(job: Job) -> Transfer:
 
 
 def hook_batch(job: Job) -> Transfer:
-    """Ours in 16 threads on one client: by the hook's own batch, or by hand where it has none."""
+    """Ours, in 16 threads."""
     hook = _hook()
-    if hasattr(hook, "download_files"):
-
-        def together() -> int:
-            files = hook.download_files(job.urls, f"{job.path}/", max_concurrency=THREADS, sign="never")
-            return sum(int(file.size) for file in files)
-
-        return together
-
-    from airflow_provider_kie.client.transfer.download import download
-    from airflow_provider_kie.client.urls import file_name_of
-    from airflow_provider_kie.files.storage import open_target
 
     def transfer() -> int:
-        def one(url: str) -> int:
-            with open_target(f"{job.path}/", None, file_name_of(url)).writing() as sink:
-                return download(client, url, sink, signed=False).size
-
-        with hook.get_conn() as client, ThreadPoolExecutor(THREADS) as pool:
-            return sum(pool.map(one, job.urls))
+        files = hook.download_files(job.urls, f"{job.path}/", max_concurrency=THREADS, sign="never")
+        return sum(int(file.size) for file in files)
 
     return transfer
 
 
-def hook_one_by_one(job: Job) -> Transfer:
-    """Ours, file after file: a call of the hook for each, as mapped tasks make it."""
-    hook = _hook()
-    return lambda: sum(int(hook.download_file(url, f"{job.path}/", sign="never").size) for url in job.urls)
+def operator_batch(job: Job) -> Transfer:
+    """Ours, as a task."""
+    _hook()
+    from airflow_provider_kie.operators.files import KieDownloadOperator
+
+    task: Any = KieDownloadOperator(
+        task_id="down",
+        file_url=job.urls,
+        destination=f"{job.path}/",
+        sign="never",
+        max_concurrency=THREADS,
+    )
+    return lambda: sum(int(file["size"]) for file in task.execute({}))
+
+
+def requests_batch(job: Job) -> Transfer:
+    """requests, a session for each of 16 threads, streamed to files."""
+    import requests
+
+    local = threading.local()
+
+    def fetch(url: str) -> int:
+        if not hasattr(local, "session"):
+            local.session = requests.Session()
+        with local.session.get(url, stream=True, timeout=60) as response, _file(job, url) as file:
+            response.raise_for_status()
+            return sum(file.write(piece) for piece in response.iter_content(PIECE_BYTES))
+
+    return _in_threads(fetch, job)
+
+
+def urllib3_batch(job: Job) -> Transfer:
+    """urllib3, which is below requests: about the least that a Python library takes."""
+    import urllib3
+
+    pool = urllib3.PoolManager(maxsize=THREADS, ca_certs=os.environ["SSL_CERT_FILE"])
+
+    def fetch(url: str) -> int:
+        with pool.request("GET", url, preload_content=False) as response, _file(job, url) as file:
+            if response.status != 200:
+                raise OSError(f"HTTP {response.status}")
+            return sum(file.write(piece) for piece in response.stream(PIECE_BYTES))
+
+    return _in_threads(fetch, job)
+
+
+def plain_down(job: Job) -> Transfer:
+    """Python's own client, which does nothing but wait for a line: shows how exact that is."""
+    import ssl
+    from http.client import HTTPSConnection
+
+    parts = urlsplit(job.url)
+    connection = HTTPSConnection(parts.netloc, context=ssl.create_default_context())
+
+    def transfer() -> int:
+        connection.request("GET", parts.path)
+        with connection.getresponse() as response, open(job.path, "wb") as file:
+            return sum(file.write(piece) for piece in iter(lambda: response.read(PIECE_BYTES), b""))
+
+    return transfer
+
+
+def _in_threads(fetch: Callable[[str], int], job: Job) -> Transfer:
+    def transfer() -> int:
+        with ThreadPoolExecutor(THREADS) as pool:
+            return sum(pool.map(fetch, job.urls))
+
+    return transfer
+
+
+def _file(job: Job, url: str) -> BinaryIO:
+    return (Path(job.path) / url.rpartition("/")[2]).open("wb")
 
 
 def documents_down(job: Job) -> Transfer:
@@ -154,37 +191,6 @@ def documents_up(job: Job) -> Transfer:
             )
         response.raise_for_status()
         return int(response.json()["data"]["fileSize"])
-
-    return transfer
-
-
-def http_operator_down(job: Job) -> Transfer:
-    """Airflow's own HttpOperator, with a filter that writes the body to a file."""
-    operator = _http_operator()
-
-    def keep(response: Any) -> int:
-        return Path(job.path).write_bytes(response.content)
-
-    endpoint = urlsplit(job.url).path
-    task = operator(task_id="down", method="GET", endpoint=endpoint, response_filter=keep)
-    return lambda: int(task.execute({}))
-
-
-def http_operator_up(job: Job) -> Transfer:
-    """Airflow's own HttpOperator, with the arguments that requests takes for a file."""
-    operator = _http_operator()
-
-    def transfer() -> int:
-        with open(job.path, "rb") as file:
-            task = operator(
-                task_id="up",
-                endpoint="/api/file-stream-upload",
-                data={"uploadPath": FOLDER, "fileName": NAME},
-                headers={"Authorization": f"Bearer {KEY}"},
-                request_kwargs={"files": {"file": (NAME, file)}},
-                response_filter=lambda response: response.json()["data"]["fileSize"],
-            )
-            return int(task.execute({}))
 
     return transfer
 
@@ -239,17 +245,14 @@ def _hook() -> Any:
 
 
 def _warm_up() -> None:
-    """Import what Airflow imports at the first use of a connection or a path: imports are not measured."""
+    """Load what Airflow loads at the first use of a connection, a path, or plugins: it is not measured."""
     from airflow.sdk import BaseHook, ObjectStoragePath
 
+    from airflow_provider_kie._compat import get_lineage_collector
+
+    get_lineage_collector()
     ObjectStoragePath("file:///")
     BaseHook.get_connection("kie_default")
-
-
-def _http_operator() -> Any:
-    _warm_up()
-    # By name, here and below, because types are also checked where these are not installed.
-    return importlib.import_module("airflow.providers.http.operators.http").HttpOperator
 
 
 def _aiohttp() -> tuple[Any, Callable[[], Any]]:
@@ -265,6 +268,10 @@ class _NoHash:
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         pass
+
+    def copy(self) -> _NoHash:
+        """Give what does nothing either."""
+        return self
 
     def update(self, data: object, /) -> None:
         """Look away."""

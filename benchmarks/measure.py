@@ -1,4 +1,4 @@
-"""Runs contenders in turn, each transfer in a fresh process, and keeps seconds and peak memory."""
+"""Runs contenders in turn, each transfer in a fresh process, and keeps what it took."""
 
 from __future__ import annotations
 
@@ -12,17 +12,35 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.contenders import Command, CommandOf
+from benchmarks.contenders import CONTENDERS, Command, CommandOf
+from benchmarks.quiet import Moment
 from benchmarks.servers import ROOT, Servers
-from benchmarks.works import KEY, Direction, Work
+from benchmarks.works import KEY, Work
 
-TRANSFER_SECONDS = 120
+TRANSFER_SECONDS = 300
 BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Taken:
+    """
+    What one transfer took.
+
+    :param seconds: From its beginning to its end.
+    :param processor: Seconds of processor time; with curl and aria2c, of the whole process.
+    :param peak: Bytes of memory of its process at its fullest.
+    :param more: Bytes of that beyond the fullest before the transfer; None of what is not Python.
+    """
+
+    seconds: float
+    processor: float
+    peak: int
+    more: int | None
 
 
 @dataclass
@@ -30,104 +48,115 @@ class Measured:
     """
     What one contender took for one work.
 
-    :param seconds: Of each transfer.
-    :param work: Seconds of processor time of each transfer; with curl and aria2c, of the whole process.
-    :param peaks: Bytes of memory of each transfer's process at its fullest.
+    :param taken: By the number of the round.
     :param failures: What went wrong, if anything did.
     """
 
-    seconds: list[float] = field(default_factory=list)
-    work: list[float] = field(default_factory=list)
-    peaks: list[int] = field(default_factory=list)
+    taken: dict[int, Taken] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
-    @property
-    def median(self) -> float | None:
-        """Seconds, of the transfers that went well."""
-        return median(self.seconds) if self.seconds else None
+    def median(self, figure: str) -> float | None:
+        """
+        Give the median of all rounds.
+
+        :param figure: A field of :class:`Taken`.
+        :return: None if there is none.
+        """
+        values = [getattr(taken, figure) for taken in self.taken.values()]
+        known = [float(value) for value in values if value is not None]
+        return median(known) if known else None
+
+    def ratios(self, figure: str, base: Measured) -> list[float]:
+        """
+        Compare with what another contender took in the same rounds.
+
+        :param figure: A field of :class:`Taken`.
+        :param base: The other.
+        :return: For each round in which both went well.
+        """
+        both = [(taken, base.taken[number]) for number, taken in self.taken.items() if number in base.taken]
+        return [getattr(one, figure) / getattr(other, figure) for one, other in both]
+
+
+@dataclass
+class Results:
+    """
+    What was measured.
+
+    :param works: Per work and contender, what it took.
+    :param others: Per round, the part of the processor that was someone else's.
+    :param interrupted: Whether the user has ended it early.
+    """
+
+    works: dict[Work, dict[str, Measured]]
+    others: list[float] = field(default_factory=list)
+    interrupted: bool = False
 
     @property
-    def peak(self) -> float | None:
-        """Bytes, median of the peaks."""
-        return median(self.peaks) if self.peaks else None
+    def failed(self) -> bool:
+        """Whether a transfer failed or lost bytes."""
+        return any(taken.failures for measured in self.works.values() for taken in measured.values())
 
 
-Results = dict[Work, dict[str, Measured]]
-
-
-def measure(
-    works: Iterable[Work],
-    contenders: Mapping[Direction, Mapping[str, CommandOf]],
-    servers: Servers,
-    *,
-    rounds: int,
-    only: str = "",
-) -> Results:
+def measure(works: Iterable[Work], servers: Servers, *, rounds: int, only: str = "") -> Results:
     """
     Let every contender do every work, round after round.
 
     :param works: What to do.
-    :param contenders: Who does it.
     :param servers: Where it is done.
     :param rounds: How often.
     :param only: Regular expression; other contenders sit out.
-    :return: Per work and contender, what it took.
+    :return: What it took; up to here, if the user has interrupted it.
     """
-    results: Results = {
-        work: {name: Measured() for name in contenders[work.direction] if re.search(only, name)}
-        for work in works
-    }
+    results = Results(
+        {
+            work: {name: Measured() for name in CONTENDERS[work.kind] if re.search(only, name)}
+            for work in works
+        }
+    )
     try:
-        for number in range(rounds):
-            _round(number, rounds, results, contenders, servers)
+        for number in range(rounds if results.works else 0):
+            since = Moment.now()
+            _round(number, rounds, results, servers)
+            results.others.append(Moment.now().others(since))
     except KeyboardInterrupt:
+        results.interrupted = True
         print("interrupted: the figures are of what was done so far", file=sys.stderr)
     return results
 
 
-def _round(
-    number: int,
-    rounds: int,
-    results: Results,
-    contenders: Mapping[Direction, Mapping[str, CommandOf]],
-    servers: Servers,
-) -> None:
-    for work, measured in results.items():
+def _round(number: int, rounds: int, results: Results, servers: Servers) -> None:
+    for work, measured in results.works.items():
+        if number >= work.rounds:
+            continue
         print(f"round {number + 1} of {rounds}: {work.name}", file=sys.stderr, flush=True)
         # Each round begins with another one: whoever follows a heavy one has no advantage for ever.
         names = list(measured)
         turn = number % max(len(names), 1)
         for name in names[turn:] + names[:turn]:
-            _once(work, contenders[work.direction][name], servers, measured[name])
+            try:
+                measured[name].taken[number] = _once(work, CONTENDERS[work.kind][name], servers)
+            except (OSError, RuntimeError) as error:
+                measured[name].failures.append(str(error))
 
 
-def failed(results: Results) -> bool:
-    """
-    Tell whether anything went wrong.
-
-    :param results: What was measured.
-    :return: True if a transfer failed or lost bytes.
-    """
-    return any(taken.failures for measured in results.values() for taken in measured.values())
-
-
-def _once(work: Work, command_of: CommandOf, servers: Servers, measured: Measured) -> None:
+def _once(work: Work, command_of: CommandOf, servers: Servers) -> Taken:
     received = servers.folder / "received"
     received.mkdir(exist_ok=True)
-    target = received if work.direction == "batch" else received / "file.bin"
+    target = received if work.count > 1 else received / "file.bin"
     try:
         command = command_of(work, servers, target)
-        output, seconds, usage = _execute(command, _environment(work, servers), servers)
+        output, seconds, usage = _execute(command, environment(work, servers), servers)
         _check(work, servers, target, output)
-    except (OSError, RuntimeError) as error:
-        measured.failures.append(str(error))
-    else:
-        said = output.rstrip().rpartition("\n")[2].split()[1:] if command.says_seconds else []
-        measured.seconds.append(float(said[0]) if said else seconds)
-        measured.work.append(float(said[1]) if said[1:] else usage.ru_utime + usage.ru_stime)
-        measured.peaks.append(usage.ru_maxrss * 1024)
     finally:
         shutil.rmtree(received)
+    said = output.rstrip().rpartition("\n")[2].split()[1:] if command.says_seconds else []
+    return Taken(
+        seconds=float(said[0]) if said else seconds,
+        processor=float(said[1]) if said[1:] else usage.ru_utime + usage.ru_stime,
+        peak=usage.ru_maxrss * 1024,
+        more=int(said[2]) * 1024 if said[2:] else None,
+    )
 
 
 def _execute(
@@ -164,12 +193,16 @@ def _execute(
     return text, seconds, usage
 
 
-def _environment(work: Work, servers: Servers) -> dict[str, str]:
-    """Give each process what it needs and nothing of the caller's, proxies for example."""
-    up = servers.upload_base_url(work.scheme)
-    port = servers.up[work.scheme] if work.direction == "up" else servers.down[work.scheme]
+def environment(work: Work, servers: Servers) -> dict[str, str]:
+    """
+    Give a process what it needs and nothing of the caller's, proxies for example.
+
+    :param work: What it is to do.
+    :param servers: Where it is done.
+    :return: All environment variables.
+    """
+    up = servers.upload_base_url(work)
     kie = {"conn_type": "kie", "password": KEY, "host": up, "extra": {"upload_base_url": up}}
-    http = {"conn_type": "http", "host": f"{work.scheme}://127.0.0.1", "port": port}
     home = str(servers.folder / "home")
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -177,7 +210,6 @@ def _environment(work: Work, servers: Servers) -> dict[str, str]:
         "HOME": home,
         "AIRFLOW_HOME": home,
         "AIRFLOW_CONN_KIE_DEFAULT": json.dumps(kie),
-        "AIRFLOW_CONN_HTTP_DEFAULT": json.dumps(http),
         "SSL_CERT_FILE": str(servers.certificate),
         "REQUESTS_CA_BUNDLE": str(servers.certificate),
     }
@@ -185,16 +217,27 @@ def _environment(work: Work, servers: Servers) -> dict[str, str]:
 
 def _check(work: Work, servers: Servers, target: Path, output: str) -> None:
     """See that every byte arrived; nobody wins by losing some."""
-    if work.direction == "up":
+    if work.is_upload:
         last = output.rstrip().splitlines()[-1].split()[0]
         answered = re.search(r'"fileSize": *(\d+)', output)
         if (answered[1] if answered else last) != str(work.size):
             raise RuntimeError(f"the server counted other bytes than {work.size}")
         return
-    for number in range(work.count):
-        source = servers.file(work, number)
-        copy = target / source.name if work.direction == "batch" else target
-        if not _same(source, copy):
+    check_copies(work, servers, target)
+
+
+def check_copies(work: Work, servers: Servers, target: Path) -> None:
+    """
+    Compare what was downloaded with what the server has.
+
+    :param work: What was downloaded.
+    :param servers: Where it came from.
+    :param target: The copy; the folder of many.
+    :raises RuntimeError: A byte is missing or another one.
+    """
+    for number, url in enumerate(servers.urls(work)):
+        copy = target / url.rpartition("/")[2] if work.count > 1 else target
+        if not _same(servers.file(work, number), copy):
             raise RuntimeError(f"{copy.name} is not what the server has")
 
 

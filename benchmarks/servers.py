@@ -1,4 +1,4 @@
-"""The servers on loopback: nginx for downloads, the sink for uploads; a certificate made for the run."""
+"""The servers on loopback: nginx for downloads, our own for uploads and lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.works import LATENCY_SECONDS, Scheme, Work
+from benchmarks.works import LATENCY_SECONDS, Work
 
 ROOT = Path(__file__).resolve().parent.parent
 RESERVE_BYTES = 1 << 30
@@ -43,6 +43,7 @@ http {{
     listen 127.0.0.1:{https} ssl;
     keepalive_requests 10000;
     location /files/ {{ root {folder}; }}
+    location ~ ^/same/([^/]+)/ {{ alias {folder}/files/$1; }}
     location /late/ {{ echo_sleep {latency}; echo_exec /files/$1; rewrite ^/late/(.*)$ /late/$1 break; }}
   }}
 }}
@@ -55,13 +56,13 @@ class Servers:
     Where everything is.
 
     :param folder: Temporary folder, in memory if there is room.
-    :param down: Ports of nginx.
-    :param up: Ports of the sink.
+    :param down: Ports of nginx, by scheme.
+    :param lines: Ports of our own, by the rate of the line.
     """
 
     folder: Path
     down: dict[str, int]
-    up: dict[str, int]
+    lines: dict[str, int]
 
     @property
     def certificate(self) -> Path:
@@ -69,17 +70,27 @@ class Servers:
         return self.folder / "certificate.pem"
 
     def file(self, work: Work, number: int = 0) -> Path:
-        """Say which file a work moves."""
-        return self.folder / "files" / f"{work.size}-{number}.bin"
+        """Say which file a work moves; only those of a batch differ."""
+        return self.folder / "files" / f"{work.size}-{number if work.kind == 'batch' else 0}.bin"
 
     def file_url(self, work: Work, number: int = 0) -> str:
-        """Say where a file is downloaded from."""
-        path = "late" if work.direction == "batch" else "files"
-        return f"{work.scheme}://127.0.0.1:{self.down[work.scheme]}/{path}/{self.file(work, number).name}"
+        """Say where a file is downloaded from; the name in it is that of the copy."""
+        if work.rate:
+            return f"{self.upload_base_url(work)}/{self.file(work).name}"
+        name = self.file(work, number).name
+        if work.kind == "batch":
+            path = f"late/{name}"
+        else:
+            path = f"same/{name}/{number}.bin" if work.count > 1 else f"files/{name}"
+        return f"{work.scheme}://127.0.0.1:{self.down[work.scheme]}/{path}"
 
-    def upload_base_url(self, scheme: Scheme) -> str:
-        """Say where files are uploaded to."""
-        return f"{scheme}://127.0.0.1:{self.up[scheme]}"
+    def urls(self, work: Work) -> list[str]:
+        """List where all files of a work are downloaded from."""
+        return [self.file_url(work, number) for number in range(work.count)]
+
+    def upload_base_url(self, work: Work) -> str:
+        """Say where a file is uploaded to."""
+        return f"https://127.0.0.1:{self.lines[str(work.rate)]}"
 
 
 @contextmanager
@@ -92,14 +103,15 @@ def running(works: Iterable[Work]) -> Iterator[Servers]:
     """
     works = list(works)
     # Every file, one copy that a client makes of the largest, and one in a client that holds it in memory.
-    room = sum({work.size: work.size * work.count for work in works}.values())
+    room = sum(work.size * work.count for work in works)
     with tempfile.TemporaryDirectory(prefix="kie-bench-", dir=_roomy(2 * room + RESERVE_BYTES)) as name:
         folder = Path(name)
         for part in ("files", "tmp", "received", "home"):
             (folder / part).mkdir()
         _make_certificate(folder)
-        with _sink(folder) as up, _nginx(folder) as down:
-            servers = Servers(folder, down, up)
+        rates = sorted({0, *(work.rate for work in works)})
+        with _lines(folder, rates) as lines, _nginx(folder) as down:
+            servers = Servers(folder, down, lines)
             for work in works:
                 for number in range(work.count):
                     _make_file(servers.file(work, number), work.size)
@@ -159,11 +171,12 @@ def _modules() -> str:
 
 
 @contextmanager
-def _sink(folder: Path) -> Iterator[dict[str, int]]:
-    command = [sys.executable, "-m", "benchmarks.sink", f"{folder}/certificate.pem", f"{folder}/key.pem"]
+def _lines(folder: Path, rates: Iterable[int]) -> Iterator[dict[str, int]]:
+    tls = [f"{folder}/certificate.pem", f"{folder}/key.pem"]
+    command = [sys.executable, "-m", "benchmarks.line", *tls, f"{folder}/files", *map(str, rates)]
     with _process(command) as process:
         if process.stdout is None:
-            raise RuntimeError("the sink says nothing")
+            raise RuntimeError("the server for uploads says nothing")
         yield json.loads(process.stdout.readline())
 
 

@@ -1,26 +1,30 @@
-"""The process that one transfer of a Python contender gets: imports, then transfers, and says how long."""
+"""The process that one transfer of a Python contender gets: it transfers, and says what that took."""
 
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
+from pathlib import Path
 
 from benchmarks import clients
 
 
 def main(client: str, job: str) -> None:
     """
-    Make the transfer; the last line says bytes, seconds and seconds of processor time.
+    Make the transfer; the last line says bytes, seconds, seconds of processor time and KB of more memory.
 
     :param client: Function of :mod:`benchmarks.clients`.
-    :param job: :class:`benchmarks.clients.Job` in JSON.
+    :param job: File with :class:`benchmarks.clients.Job` in JSON.
     """
-    transfer = getattr(clients, client)(clients.Job(**json.loads(job)))
+    transfer = getattr(clients, client)(clients.Job(**json.loads(Path(job).read_text())))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started, worked = time.perf_counter(), time.process_time()
     moved = transfer()
     seconds, work = time.perf_counter() - started, time.process_time() - worked
-    print(f"\n{moved} {seconds:.6f} {work:.6f}")
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+    print(f"\n{moved} {seconds:.6f} {work:.6f} {more}")
 
 
 if __name__ == "__main__":

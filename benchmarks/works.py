@@ -1,15 +1,17 @@
-"""What is moved: sizes, directions, schemes."""
+"""What is moved: sizes, directions, schemes, lines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Direction = Literal["down", "up", "batch"]
+Kind = Literal["down", "up", "line down", "line up", "batch", "task", "mapped"]
 Scheme = Literal["http", "https"]
 
+SMALL = 100 << 10
 LATENCY_SECONDS = 0.03
 THREADS = 16
+GB = 1 << 30
 
 # What is sent to the upload host.
 KEY = "no-secret"
@@ -22,24 +24,54 @@ class Work:
     """
     One thing to do.
 
-    :param direction: ``down``, ``up``, or ``batch``: many files down from a server that answers late.
-    :param scheme: With TLS or without.
+    :param kind: ``down`` or ``up``; the same over a line of some rate; ``batch``: many files down from a
+        server that answers late; ``task``: very many files down in one task; ``mapped``: a file down in each
+        of many mapped tasks.
     :param size: Bytes of each file.
+    :param scheme: With TLS or without.
     :param count: Files.
+    :param rate: Bytes per second of the line; 0 for as fast as it goes.
+    :param rounds: How many rounds it takes part in, at the most.
     """
 
-    direction: Direction
-    scheme: Scheme
+    kind: Kind
     size: int
+    scheme: Scheme = "https"
     count: int = 1
+    rate: int = 0
+    rounds: int = 100
 
     @property
     def name(self) -> str:
         """What tables call it, and what ``--works`` is matched against."""
-        if self.direction == "batch":
+        if self.kind == "batch":
             late = f"{LATENCY_SECONDS * 1000:.0f} ms late each"
             return f"{self.count} files of {shown(self.size)}, {late}, down over {self.scheme}"
-        return f"{shown(self.size)} {self.direction} over {self.scheme}"
+        if self.kind == "task":
+            return f"{self.count} files of {shown(self.size)} in one task, down over {self.scheme}"
+        if self.kind == "mapped":
+            return f"{self.count} mapped tasks of one file of {shown(self.size)}, down over {self.scheme}"
+        line = f" at {self.rate * 8 // 1_000_000} Mbit/s" if self.rate else ""
+        return f"{shown(self.size)} {'up' if self.is_upload else 'down'} over {self.scheme}{line}"
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether files go to the server."""
+        return self.kind in ("up", "line up")
+
+    @property
+    def per(self) -> str:
+        """What its processor time is divided by."""
+        return "GB" if self.count == 1 else "file"
+
+    def processor(self, seconds: float) -> float:
+        """
+        Divide processor time by what was moved.
+
+        :param seconds: Of all of it.
+        :return: Seconds per GB, or milliseconds per file.
+        """
+        return seconds * GB / self.size if self.count == 1 else seconds * 1000 / self.count
 
 
 def shown(size: int) -> str:
@@ -49,34 +81,30 @@ def shown(size: int) -> str:
     :param size: Bytes.
     :return: For example ``100 MB`` (of 1024 x 1024 bytes).
     """
-    for unit, name in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
+    for unit, name in ((GB, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
         if size >= unit:
             return f"{size / unit:.4g} {name}"
     return f"{size} B"
 
 
-@dataclass(frozen=True)
-class Plan:
+def plan(*, quick: bool) -> list[Work]:
     """
-    All that a run does.
+    List what there is to do.
 
-    :param sizes: Bytes of the single files, ascending; memory is compared between the first and the last.
-    :param batch_size: Bytes of each file of a batch.
-    :param batch_count: Files of a batch.
+    :param quick: With small files.
+    :return: All works.
     """
-
-    sizes: tuple[int, ...]
-    batch_size: int
-    batch_count: int
-
-    def works(self) -> list[Work]:
-        """List what is to be done."""
-        schemes: tuple[Scheme, ...] = ("http", "https")
-        directions: tuple[Direction, ...] = ("down", "up")
-        single = [Work(way, scheme, size) for size in self.sizes for way in directions for scheme in schemes]
-        batches = [Work("batch", scheme, self.batch_size, self.batch_count) for scheme in schemes]
-        return [*single, *batches]
-
-
-FULL = Plan((1 << 10, 1 << 20, 100 << 20, 1 << 30), 500 << 10, 200)
-QUICK = Plan((1 << 10, 1 << 20, 10 << 20), 50 << 10, 32)
+    large = 10 << 20 if quick else GB
+    lines = (
+        (125_000_000, 16 << 20 if quick else 256 << 20),
+        (12_500_000, 2 << 20 if quick else 32 << 20),
+    )
+    schemes: tuple[Scheme, ...] = ("https", "http")
+    return [
+        Work("down", large),
+        Work("up", large),
+        *(Work("line down", size, rate=rate) for rate, size in lines),
+        *(Work("line up", size, rate=rate) for rate, size in lines),
+        *(Work("batch", 500 << 10, scheme, 32 if quick else 200) for scheme in schemes),
+        *(Work("task", SMALL, count=count, rounds=2) for count in ((20, 200) if quick else (1000, 10_000))),
+    ]
