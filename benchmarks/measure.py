@@ -117,8 +117,10 @@ def measure(works: Iterable[Work], servers: Servers, *, rounds: int, only: str =
     try:
         for number in range(rounds if results.works else 0):
             since = Moment.now()
-            _round(number, rounds, results, servers)
-            results.others.append(Moment.now().others(since))
+            try:
+                _round(number, rounds, results, servers)
+            finally:
+                results.others.append(Moment.now().others(since))
     except KeyboardInterrupt:
         results.interrupted = True
         print("interrupted: the figures are of what was done so far", file=sys.stderr)

@@ -87,7 +87,8 @@ def report(results: Results, mapped: list[Mapped], *, minutes: float) -> str:
     :return: Markdown.
     """
     head = [f"- {name}: {text}" for name, text in machine().items()]
-    head.append(f"- rounds: {len(results.others)}, in {minutes:.0f} minutes; {_company(results.others)}")
+    if results.others:
+        head.append(f"- rounds: {len(results.others)}, in {minutes:.0f} minutes; {_company(results.others)}")
     groups = [_group(title, kinds, results) for title, kinds in GROUPS.items()]
     parts = [
         "\n".join(head),
@@ -107,7 +108,7 @@ def _company(others: list[float]) -> str:
     ]
     if loud:
         return f"**not quiet**: {', '.join(loud)}"
-    return f"quiet: at most {max(others, default=0):.1%} of the processor was someone else's"
+    return f"quiet: at most {max(others):.1%} of the processor was someone else's"
 
 
 def _table(title: str, columns: str, rows: Iterable[Iterable[str]], *, words: int) -> str:

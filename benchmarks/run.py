@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
             try:
                 mapped = measure_mapped(mapped_tasks, servers)
             except (KeyboardInterrupt, OSError, RuntimeError, SystemExit) as error:
-                failure = f"mapped tasks: {error or 'interrupted'}"
+                failure = f"mapped tasks: {str(error) or 'interrupted'}"
     if options.quick:
         print("Quick: the files are too small to judge anything by.\n")
     print(report(results, mapped, minutes=(time.monotonic() - began) / 60))
