@@ -73,7 +73,8 @@ def replacing(path: Path, unfinished: Unfinished) -> Iterator[BinaryIO]:
     :raises OSError: It cannot be written; what was there still is.
     """
     real, mode = _behind_links(path)
-    real.parent.mkdir(parents=True, exist_ok=True)
+    if not real.parent.is_dir():
+        real.parent.mkdir(parents=True, exist_ok=True)
     part = real.parent / part_name()
     unfinished.add(part)
     try:

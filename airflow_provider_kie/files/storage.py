@@ -186,9 +186,10 @@ def open_target(
     if is_local(path):
         is_folder = is_folder or path.is_dir()
         path = path / default_name if is_folder else path
-        if path.exists() and not path.is_file():
+        is_there = path.exists()
+        if is_there and not path.is_file():
             raise FileExistsError(f"{path} is there and no regular file; it is not replaced")
-        _warn_of_a_lost_slash(destination, default_name, is_folder or path.exists())
+        _warn_of_a_lost_slash(destination, default_name, is_folder or is_there)
         return LocalTarget(path)
     # Listings are cached per process, and others write to the same storage.
     path.fs.invalidate_cache()

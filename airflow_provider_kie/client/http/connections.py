@@ -13,7 +13,7 @@ import httpx
 from airflow_provider_kie.client.http.deadlines import current_deadline
 from airflow_provider_kie.client.http.framing import AnswerEnd
 from airflow_provider_kie.client.http.living import Living
-from airflow_provider_kie.client.http.sockets import PIECE, fill, plain_socket
+from airflow_provider_kie.client.http.sockets import fill, plain_socket
 
 if TYPE_CHECKING:
     import ssl
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # TLS sends no more than this at once; so each piece of a request shares in the time that is left.
 _PIECE = 16 * 1024
+# The parser copies each piece several times; larger ones would get memory anew each time.
+_PARSED_PIECE = 64 * 1024
 
 
 class Connections:
@@ -105,6 +107,7 @@ class _Watched:
         self._socket = plain_socket(stream)
         self._answer = AnswerEnd()
         self._broken: OSError | None = None
+        self._buffer = bytearray()
         stream.read, stream.write, stream.start_tls = (  # type: ignore[method-assign]
             self.read,
             self.write,
@@ -121,17 +124,18 @@ class _Watched:
         return data[: len(data) - surplus]
 
     def _read_much(self, connection: socket.socket, missing: int, timeout: float | None) -> bytes:
-        """Read more than was asked for: the parser takes any amount, and its time is for each piece."""
+        """Read many TLS records at once: the parser takes its time for each piece, of any size."""
         # One byte more, because TLS may hold back a surplus where nobody looks for it.
-        buffer = bytearray(min(missing, PIECE) + 1)
-        filled = 0
+        self._buffer = self._buffer or bytearray(_PARSED_PIECE + 1)
+        least, filled = min(missing, _PARSED_PIECE), 0
+        buffer = memoryview(self._buffer)[: least + 1]
         if self._broken is None:
-            filled, self._broken = fill(connection, memoryview(buffer), len(buffer) - 1, timeout)
+            filled, self._broken = fill(connection, buffer, least, timeout)
         if not filled and isinstance(self._broken, TimeoutError):
             raise httpx.ReadTimeout(str(self._broken)) from self._broken
         if not filled and self._broken:
             raise httpx.ReadError(str(self._broken)) from self._broken
-        return bytes(memoryview(buffer)[:filled])
+        return bytes(buffer[:filled])
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._answer.expect()
