@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from airflow_provider_kie import __version__
 from airflow_provider_kie.client.api import credits, files
 from airflow_provider_kie.client.api.credits import parse_credits
 from airflow_provider_kie.client.call import ANSWER_LIMIT, Call
-from airflow_provider_kie.client.client import AsyncKieClient, KieClient
+from airflow_provider_kie.client.client import LARGE_ANSWER, AsyncKieClient, KieClient
 from airflow_provider_kie.client.errors import (
     KieConnectionError,
     KieError,
@@ -312,6 +313,27 @@ def test_many_calls_share_an_async_client(kie_simulator: KieSimulator) -> None:
             return await asyncio.gather(*(client.send(credits.get_credits()) for _ in range(40)))
 
     assert asyncio.run(run()) == [100.0] * 40
+
+
+@pytest.mark.parametrize(("size", "is_large"), [(0, False), (LARGE_ANSWER, True)])
+async def test_a_large_answer_is_read_while_the_event_loop_goes_on(size: int, is_large: bool) -> None:
+    """Whether it is a result or an error."""
+    threads: list[threading.Thread] = []
+
+    def parse(data: str) -> str:
+        threads.append(threading.current_thread())
+        if data.startswith("x"):
+            return data
+        raise KieResponseError("no x")
+
+    call = Call("a call", "api", "GET", "/", parse)
+    texts = iter(["x" * (size + 1), "y" * (size + 1)])
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"code": 200, "data": next(texts)}))
+    async with AsyncKieClient(settings_of(), transport=transport) as client:
+        assert await client.send_once(call) == "x" * (size + 1)
+        with pytest.raises(KieResponseError, match="a call: no x"):
+            await client.send_once(call)
+    assert [thread is not threading.current_thread() for thread in threads] == [is_large] * 2
 
 
 def test_the_client_needs_neither_airflow_nor_the_simulator() -> None:
