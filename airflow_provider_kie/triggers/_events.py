@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from airflow_provider_kie.client import errors
@@ -23,7 +22,7 @@ def event_of(poll: float | Job | KieError) -> dict[str, Any]:
     if isinstance(poll, KieError):
         return {"status": "error"} | {name: _carriable(value) for name, value in poll.to_event().items()}
     if isinstance(poll, Job):
-        job = {"job": json.dumps(asdict(poll))}
+        job = {"job": json.dumps(vars(poll))}
         return event_of(poll.to_error()) | job if poll.state == "failed" else {"status": "success"} | job
     return {"status": "success", "credits": poll}
 
