@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,8 @@ class KieHook(KieJobsHook, KieChatHook):
         """
         async with await self.aget_conn(max_retries=max_retries) as client:
             balance = await client.send(credits.get_credits())
-        _metrics.report_balance(balance, self.kie_conn_id)
+        # The first metric of a process looks up the metrics' host.
+        await asyncio.to_thread(_metrics.report_balance, balance, self.kie_conn_id)
         return balance
 
     def get_download_url(self, file_url: str) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -54,6 +55,16 @@ async def test_metrics_that_fail_do_not_touch_the_balance_and_are_told_of_once(
     assert [(record.levelname, "metrics cannot be told" in record.getMessage()) for record in said] == [
         ("WARNING", True)
     ]
+
+
+async def test_metrics_whose_host_is_slow_to_find_hold_up_no_event_loop(
+    kie_simulator: KieSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(_metrics, "get_stats", lambda: threads.append(threading.current_thread()))
+    assert await KieHook().aget_credits() == 100.0
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 # Jobs
