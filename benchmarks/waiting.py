@@ -20,11 +20,14 @@ from benchmarks.waiting_airflow import Airflow, waiting_airflow
 from benchmarks.waiting_jobs import JobMeasurement
 from benchmarks.waiting_measure import Measurement
 from benchmarks.waiting_sensors import SensorMeasurement
+from benchmarks.waiting_together import TogetherMeasurement
 from benchmarks.waiting_watch import PRICE
 from scripts.running import end_on_signals, say
 
 # Ours, each with what it is compared to.
-PAIRS = {"sensors": "http-sensors", "jobs": "plain-jobs"}
+PAIRS = {"sensors": "http-sensors", "jobs": "plain-jobs", "together": "plain-together"}
+# As many sensors as jobs.
+TOGETHER = ("together", "plain-together")
 KINDS = [kind for pair in PAIRS.items() for kind in pair]
 PACKAGES = ("apache-airflow", "apache-airflow-providers-http")
 
@@ -59,7 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
     parser.add_argument("kinds", nargs="*", metavar="kind", help=f"{', '.join(KINDS)}; all by default")
-    parser.add_argument("--tasks", type=int, help="how many of each kind wait (1000; quick: 10)")
+    parser.add_argument(
+        "--tasks", type=int, help="how many of each kind wait, together twice as many (1000; quick: 10)"
+    )
     parser.add_argument("--seconds", type=float, help="median of the jobs' durations (0.8 for each task)")
     parser.add_argument("--quick", action="store_true", help="few tasks, often: shows that everything works")
     options = parser.parse_args(arguments)
@@ -81,8 +86,9 @@ def _measure(kind: str, options: argparse.Namespace, measured: dict[str, Measure
         kie = stack.enter_context(KieSimulator(credits=0))
         door = stack.enter_context(gate(kie))
         say(f"{kind}: starting Airflow in {home} ...")
+        count = options.tasks * (2 if kind in TOGETHER else 1)
         running = waiting_airflow(
-            home, kie.connection(), door.url, kind=kind, count=options.tasks, interval=options.interval
+            home, kie.connection(), door.url, kind=kind, count=count, interval=options.interval
         )
         airflow = stack.enter_context(running)
         measured[kind] = _measurement(kind, options, airflow, kie, door)
@@ -99,8 +105,12 @@ def _measurement(
     outage = options.outage if kind == "sensors" else None
 
     def requests() -> int:
-        return len(kie.requests_to("credit")) + door.requests
+        asked = ("credit", "recordInfo")
+        return sum(len(kie.requests_to(call)) for call in asked) + door.requests
 
+    if kind in TOGETHER:
+        kie.creation_limit = None
+        return TogetherMeasurement(airflow, kie, 2 * options.tasks, requests, options.interval, None)
     return SensorMeasurement(airflow, kie, options.tasks, requests, options.interval, outage)
 
 

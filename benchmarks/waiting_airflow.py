@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 
+from benchmarks.waiting_loop import Blocked, LoopWatch
 from scripts.running import environment, started, wait_for_dag, wait_until_healthy
 
 ROOT = Path(__file__).resolve().parent.parent
 DAG_ID = "waiting"
+# A pool without slots, for tasks that no worker is to run.
+CLOSED_POOL = "closed"
 # Models, by the median of their jobs as a share of the run's.
 MODELS = {"bench/fast": 0.8, "bench/medium": 1.0, "bench/slow": 1.25}
 # What the triggerer's watchdog logs.
-BLOCKED = re.compile(r"async thread was blocked for ([\d.]+) seconds")
+BLOCKED = re.compile(r"(\d{4}-\S+Z) .*async thread was blocked for ([\d.]+) seconds")
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Airflow:
@@ -43,6 +49,7 @@ class Airflow:
         self._api = api
         self._stack = stack
         self._root = psutil.Process(pid)
+        self._loop = stack.enter_context(LoopWatch(self._event_loop))
 
     def begin(self) -> None:
         """Start the DAG's run."""
@@ -58,6 +65,21 @@ class Airflow:
             json.loads(value) for (value,) in self._ask("SELECT value FROM xcom WHERE key = 'return_value'")
         ]
 
+    def events(self) -> dict[int, str]:
+        """Give what tasks that no worker runs would resume with, by their index, as Airflow stores it."""
+        return dict(self._ask("SELECT map_index, next_kwargs FROM task_instance WHERE map_index >= 0"))
+
+    def defer(self, jobs: list[str]) -> None:
+        """
+        Let tasks that no worker runs wait, one after the other; returns before all of them do.
+
+        :param jobs: What every other one of them waits for; the others are sensors.
+        """
+        self._api.post("/api/v2/pools", json={"name": CLOSED_POOL, "slots": 0}).raise_for_status()
+        self.begin()
+        command = [sys.executable, "-m", "benchmarks.waiting_defer", *jobs]
+        self._stack.enter_context(started(command, self._variables, self._home / "airflow.log"))
+
     def taken(self) -> int:
         """Count the triggers that a triggerer has taken."""
         return int(self._ask("SELECT count(*) FROM trigger WHERE triggerer_id IS NOT NULL")[0][0])
@@ -71,12 +93,25 @@ class Airflow:
 
     def triggerer(self) -> list[psutil.Process]:
         """List the triggerer's processes: for the database, for the event loop, for logs."""
-        for process in (self._root, *self._root.children(recursive=True)):
-            with suppress(psutil.Error):
+        if found := self._triggerer():
+            return found
+        raise SystemExit(f"There is no triggerer:\n{self._log()[-3000:]}")
+
+    def _triggerer(self) -> list[psutil.Process]:
+        with suppress(psutil.Error):
+            for process in (self._root, *self._root.children(recursive=True)):
                 # A process that gives itself a title has blanks between the words.
                 if "triggerer" in " ".join(process.cmdline()).split():
                     return [process, *process.children(recursive=True)]
-        raise SystemExit(f"There is no triggerer:\n{self._log()[-3000:]}")
+        return []
+
+    def _event_loop(self) -> int | None:
+        """Find the process that runs the triggers: it is spoken to through its standard input."""
+        for process in self._triggerer():
+            with suppress(OSError):
+                if os.readlink(f"/proc/{process.pid}/fd/0").startswith("socket:"):
+                    return int(process.pid)
+        return None
 
     def replace_triggerer(self) -> None:
         """Kill the triggerer without a warning, as a container is killed, and start another one."""
@@ -87,9 +122,13 @@ class Airflow:
         another = self._stack.enter_context(started(command, self._variables, self._home / "airflow.log"))
         self._root = psutil.Process(another.pid)
 
-    def blocked(self) -> list[float]:
-        """Give the warnings so far that a triggerer's event loop was blocked: seconds."""
-        return [float(seconds) for seconds in BLOCKED.findall(self._log())]
+    def blocked(self) -> list[Blocked]:
+        """Give the warnings so far that a triggerer's event loop was blocked."""
+        found = BLOCKED.findall(COLOURS.sub("", self._log()))
+        return [
+            self._loop.blocked(float(seconds), datetime.fromisoformat(end).timestamp())
+            for end, seconds in found
+        ]
 
     def _log(self) -> str:
         return (self._home / "airflow.log").read_text(errors="replace")

@@ -51,9 +51,11 @@ class Measurement(ABC):
         figures = phase()
         blocked = self.airflow.blocked()[before:]
         figures["blocked warnings"] = len(blocked)
-        figures["longest of them, s"] = max(blocked, default=0.0)
+        figures["of them by itself"] = sum(one.by_itself for one in blocked)
+        figures["longest of them, s"] = max((one.seconds for one in blocked), default=0.0)
         self.figures |= {f"{name}: {figure}": value for figure, value in figures.items()}
-        say(f"  {name}: {time.monotonic() - begun:.0f} s, blocked warnings: {len(blocked)}")
+        warnings = ", ".join(map(str, blocked)) or "none"
+        say(f"  {name}: {time.monotonic() - begun:.0f} s; blocked warnings: {warnings}")
 
     def usage(self, seconds: float) -> Figures:
         """

@@ -33,20 +33,24 @@ class SensorMeasurement(Measurement):
 
     def measure(self) -> None:
         """Take all figures."""
-        self.phase("idle", self._idle)
-        self.phase("deferring", self._defer)
-        self.phase("waiting", self._wait)
+        self.phase("idle", self.idle)
+        self.phase("deferring", self.defer)
+        self.phase("waiting", self.wait)
         if (outage := self.outage) is not None:
             self.phase("outage", lambda: self._cut_off(outage))
         self.phase("resuming", self._resume_half)
         self.phase("kill -9", self._lose_triggerer)
 
-    def _idle(self) -> Figures:
+    def begin(self) -> None:
+        """Let the sensors come."""
+        self.airflow.begin()
+
+    def idle(self) -> Figures:
         """Measure what the triggerer takes anyway."""
         time.sleep(self.interval)
         return self.usage(2 * self.interval)
 
-    def _defer(self) -> Figures:
+    def defer(self) -> Figures:
         processes = self.airflow.triggerer()
         samples: list[tuple[int, int]] = []
 
@@ -54,8 +58,8 @@ class SensorMeasurement(Measurement):
             samples.append((self.airflow.taken(), memory(processes)))
             return samples[-1][0] >= self.count
 
-        self.airflow.begin()
-        figures = {"s until all wait": _until(all_wait, 300 + 3 * self.count)}
+        self.begin()
+        figures = {"s until all wait": until(all_wait, 300 + 3 * self.count)}
         # The first sensors also load what all of them import.
         later = [sample for sample in samples if sample[0] > self.count / 10]
         if len({taken for taken, _ in later}) > 1:
@@ -63,7 +67,7 @@ class SensorMeasurement(Measurement):
         self._check("after deferring", succeeded=0)
         return figures
 
-    def _wait(self) -> Figures:
+    def wait(self) -> Figures:
         time.sleep(2 * self.interval)
         before = self.requests()
         usage = self.usage(INTERVALS * self.interval)
@@ -84,7 +88,7 @@ class SensorMeasurement(Measurement):
         during = self.requests() - before
         self.kie.reset()
         before = self.requests()
-        recovered = _until(lambda: self.requests() > before, LONGEST_BACKOFF + 3 * self.interval)
+        recovered = until(lambda: self.requests() > before, LONGEST_BACKOFF + 3 * self.interval)
         if self.requests() == before:
             self.note_wrong("after the outage: nobody asked again")
         before = self.requests()
@@ -126,7 +130,7 @@ class SensorMeasurement(Measurement):
             states = self.airflow.states()
             return all(states.get(index) in ("success", "failed") for index in range(credits))
 
-        _until(all_ended, 300 + 3 * self.count)
+        until(all_ended, 300 + 3 * self.count)
         resumed = resumed or [float("nan")]
         return {
             "s until the first resumed": resumed[0],
@@ -149,7 +153,7 @@ class SensorMeasurement(Measurement):
             self.note_wrong(f"{when}: expected {succeeded} success and {waiting} deferred, but {found}")
 
 
-def _until(condition: Callable[[], bool], seconds: float) -> float:
+def until(condition: Callable[[], bool], seconds: float) -> float:
     """Wait for a condition, checked every second, and give the seconds it took."""
     begun = time.monotonic()
     for _ in every_second(seconds):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
 KIND = os.environ["KIE_BENCH_KIND"]
 COUNT = int(os.environ["KIE_BENCH_COUNT"])
@@ -31,6 +31,12 @@ with DAG("waiting", schedule=None, catchup=False):
         from airflow_provider_kie.operators.jobs import KieGenerateOperator
 
         KieGenerateOperator.partial(task_id="wait", deferrable=True).expand_kwargs(JOBS)
+    elif KIND in ("together", "plain-together"):
+        # benchmarks/waiting_defer.py lets them wait.
+        @task(pool="closed")
+        def wait(number: int) -> None: ...
+
+        wait.expand(number=list(range(COUNT)))
     else:
         from benchmarks.plain_jobs import PlainJobOperator
 
