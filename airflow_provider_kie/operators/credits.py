@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_kie._compat import BaseBranchOperator
 from airflow_provider_kie._tasks import KieBaseOperator, fail_without_retry
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseBranchOperator, Context
+else:
+    try:
+        from airflow.sdk import BaseBranchOperator
+    except ImportError:  # Airflow 3.1
+        from airflow.providers.standard.operators.branch import BaseBranchOperator
 
 
 class KieCreditsBranchOperator(KieBaseOperator, BaseBranchOperator):
