@@ -29,6 +29,9 @@ class DefaultRetryPolicy:
     def __init__(self, max_reschedules: int = 0) -> None:
         self.max_reschedules = max_reschedules
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(max_reschedules={self.max_reschedules})"
+
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
