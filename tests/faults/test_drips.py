@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from airflow_provider_kie.client.errors import KieCancelledError, KieConnectionError, KieTransferError
-from airflow_provider_kie.client.http import responses
+from airflow_provider_kie.client.http import sockets
 from airflow_provider_kie.client.transfer import progress
 from airflow_provider_kie.client.transfer.download import download
 from airflow_provider_kie.hooks.kie import KieHook
@@ -36,7 +36,7 @@ SLOW = {
 def test_a_slow_download_is_seen_in_its_file_and_in_the_log(
     case: str, trial: Trial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(responses, "_PIECE_SECONDS", 0.2)
+    monkeypatch.setattr(sockets, "PIECE_SECONDS", 0.2)
     monkeypatch.setattr(progress, "FIRST_SECONDS", 0.3)
     slow, rest, expected = SLOW[case]
     files = trial.host([slow, rest])

@@ -14,9 +14,10 @@ import httpx
 from airflow_provider_kie.client.answers import check_length, is_packed
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import KieConnectionError, KieTransferError, quote
+from airflow_provider_kie.client.http import sockets
 from airflow_provider_kie.client.http.deadlines import Deadline, within
 from airflow_provider_kie.client.http.failures import connection_errors
-from airflow_provider_kie.client.http.sockets import PIECE, PIECE_SECONDS, fill, plain_socket
+from airflow_provider_kie.client.http.sockets import PIECE, fill, plain_socket
 
 # From here on the HTTP library's time per piece matters; below, its kept-alive connection does.
 _SOCKET_FROM = 8 * 1024 * 1024
@@ -120,14 +121,14 @@ class FileResponse:
 
 def _gathered(response: httpx.Response) -> Iterator[bytes]:
     """Yield a body in large pieces: threads that move many files at once wait for each other at each one."""
-    pieces, size, due = list[bytes](), 0, time.monotonic() + PIECE_SECONDS
+    pieces, size, due = list[bytes](), 0, time.monotonic() + sockets.PIECE_SECONDS
     try:
         for piece in response.iter_bytes():
             pieces.append(piece)
             size += len(piece)
             if size >= PIECE or time.monotonic() >= due:
                 yield b"".join(pieces)
-                pieces, size, due = [], 0, time.monotonic() + PIECE_SECONDS
+                pieces, size, due = [], 0, time.monotonic() + sockets.PIECE_SECONDS
     except (httpx.RequestError, httpx.StreamError):
         # Bytes from before the cut need not be sent again.
         yield b"".join(pieces)

@@ -66,9 +66,8 @@ def test_files_of_any_size_come_whole_over_one_connection(size: int, tls: ssl.SS
 def test_the_parser_gets_large_pieces(tls: ssl.SSLContext | None, parsed: list[int]) -> None:
     with serving([whole(len(CONTENT))], tls) as (host, client):
         assert fetch(client, host) == CONTENT
-    # What came with the head, and the rest in pieces.
-    assert len(parsed) <= 2 + len(CONTENT) / PIECE
-    assert max(parsed) <= PIECE + 1
+    records = len(CONTENT) / (16 * 1024)
+    assert len(parsed) <= 3 + records / 4
 
 
 @pytest.mark.parametrize("size", SIZES)
