@@ -269,10 +269,6 @@ class _NoHash:
     def __init__(self, *args: object, **kwargs: object) -> None:
         pass
 
-    def copy(self) -> _NoHash:
-        """Give what does nothing either."""
-        return self
-
     def update(self, data: object, /) -> None:
         """Look away."""
 
@@ -283,5 +279,6 @@ class _NoHash:
 
 def _without_hash() -> None:
     _warm_up()
+    # Whoever takes it by name takes the real one.
     importlib.import_module("httpx")
     hashlib.sha256 = _NoHash  # type: ignore[assignment]

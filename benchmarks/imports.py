@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.imports", description=__doc__)
     parser.add_argument("--rounds", type=int, default=101, help="how often each is imported (101)")
     rounds = parser.parse_args(arguments).rounds
+    # As installed packages have it, whatever PYTHONDONTWRITEBYTECODE says here.
     sys.dont_write_bytecode = False
     with tempfile.TemporaryDirectory() as folder:
         write_floor(Path(folder))

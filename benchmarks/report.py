@@ -55,7 +55,7 @@ def machine() -> dict[str, str]:
     cpu = f"{os.cpu_count()} cores of {name[1] if name else platform.machine()}"
     speed = f"{sha} SHA instructions: sha256 of {_sha256_speed():.0f} MB/s"
     return {
-        "machine": f"{cpu}, {speed}; {platform.system()} {platform.release()}",
+        "machine": f"{cpu}, {speed}; {platform.system()} {platform.release().partition('-')[0]}",
         "versions": ", ".join([f"Python {platform.python_version()}", *versions, *map(_short, said)]),
     }
 

@@ -14,9 +14,9 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 from airflow_provider_kie.client.answers import read_answer
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.errors import KieCancelledError, KieError
-from airflow_provider_kie.client.http.living import Living
 from airflow_provider_kie.client.http.responses import FileResponse, OpenResponse
 from airflow_provider_kie.client.http.session import Answer, AsyncHttpSession, HttpSession
+from airflow_provider_kie.client.http.weak import WeakList
 from airflow_provider_kie.client.retries import Cooldown, RetryCount, retry_policy
 from airflow_provider_kie.client.settings import KieSettings
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Reading an answer takes up to 0.7 s of processor time per MB; nearly all are smaller than this.
+# Bytes. Reading an answer can take a second of processor time per MB; nearly all are smaller than this.
 LARGE_ANSWER = 16 * 1024
 
 
@@ -217,11 +217,11 @@ class KieClient:
         self.close()
 
 
-_clients: Living[KieClient] = Living()
+_clients: WeakList[KieClient] = WeakList()
 
 
 def _leave_clients_to_parent() -> None:
-    for client in _clients.all():
+    for client in _clients.alive():
         client._leave_to_parent()
 
 

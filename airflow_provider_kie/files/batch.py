@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 RESULT = TypeVar("RESULT", bound=Moved)
 RESULT_co = TypeVar("RESULT_co", bound=Moved, covariant=True)
+# The number of a transfer, and its result or what went wrong.
+_Ended = tuple[int, RESULT | BaseException]
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def run_all(
     max_concurrency: int,
     on_done: Callable[[Any, RESULT], None] | None = None,
     on_wait: Callable[[], None] | None = None,
-) -> list[Future[RESULT]]:
+) -> list[RESULT | BaseException]:
     """
     Move files at once; one that fails does not stop the others.
 
@@ -70,33 +73,54 @@ def run_all(
     :param max_concurrency: How many at a time.
     :param on_done: Told of each that is done, in this thread.
     :param on_wait: Called in this thread at least ten times a second; ends everything by raising.
-    :return: How each ended, in the order given.
+    :return: How each ended, in the order given: with a result, or with an exception.
     """
     on_done, on_wait = on_done or _ignore, on_wait or _ignore
     progress = Progress("batch")
+    # What they share is popped and put in single steps, so that nothing is kept for each file but its result.
+    waiting = deque(enumerate(transfers))
     # A SimpleQueue waits for ever where a signal handler outlasts its timeout, in Python 3.11 at least.
-    ended: Queue[Future[RESULT]] = Queue()
-    begun: dict[Future[RESULT], Transfer[RESULT]] = {}
-    executor = ThreadPoolExecutor(max_concurrency, thread_name_prefix="kie-transfer")
+    ended: Queue[_Ended[RESULT]] = Queue()
+    outcomes: dict[int, RESULT | BaseException] = {}
+    threads = min(max_concurrency, len(transfers))
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="kie-transfer")
+    working: list[Future[None]] = []
     try:
         on_wait()
-        for transfer in transfers:
-            future = executor.submit(transfer.run, session=session)
-            begun[future] = transfer
-            future.add_done_callback(ended.put)
+        for _ in range(threads):
+            working.append(executor.submit(_work, waiting, session, ended))
         for count in range(1, len(transfers) + 1):
-            future = _next(ended, on_wait)
-            if not (error := future.exception()):
-                on_done(begun[future], future.result())
+            number, outcome = _next(ended, on_wait)
+            outcomes[number] = outcome
+            if not isinstance(outcome, BaseException):
+                on_done(transfers[number], outcome)
             elif len(transfers) > 1:
-                log.error("%s failed: %s: %s", begun[future].shown, type(error).__name__, error)
+                log.error("%s failed: %s: %s", transfers[number].shown, type(outcome).__name__, outcome)
             progress.files(count, len(transfers))
         on_wait()
     except BaseException:
-        _end(executor, session, list(begun))
+        waiting.clear()
+        _end(executor, session, working)
         raise
     executor.shutdown()
-    return list(begun)
+    return [outcomes[number] for number in range(len(transfers))]
+
+
+def _work(
+    waiting: deque[tuple[int, Transfer[RESULT]]], session: Session, ended: Queue[_Ended[RESULT]]
+) -> None:
+    """Move one file after the other, until none waits."""
+    while True:
+        try:
+            number, transfer = waiting.popleft()
+        except IndexError:
+            return
+        outcome: RESULT | BaseException
+        try:
+            outcome = transfer.run(session=session)
+        except BaseException as error:
+            outcome = error
+        ended.put((number, outcome))
 
 
 def run_in_background(work: Callable[[], T], on_wait: Callable[[], None]) -> T:
@@ -123,32 +147,45 @@ def run_in_background(work: Callable[[], T], on_wait: Callable[[], None]) -> T:
     return future.result()
 
 
-def results_of(transfers: Sequence[Transfer[RESULT]], futures: Sequence[Future[RESULT]]) -> list[RESULT]:
+def result_of(outcome: RESULT | BaseException) -> RESULT:
+    """
+    Give what a transfer brought.
+
+    :param outcome: How it ended.
+    :return: The result.
+    :raises BaseException: It ended with this.
+    """
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
+
+
+def results_of(
+    transfers: Sequence[Transfer[RESULT]], outcomes: Sequence[RESULT | BaseException]
+) -> list[RESULT]:
     """
     Give what many transfers brought.
 
     :param transfers: What was to be moved.
-    :param futures: How each ended.
+    :param outcomes: How each ended.
     :return: The results, in the same order.
     :raises KieBatchError: Some failed.
     """
-    failures = []
-    for transfer, future in zip(transfers, futures, strict=True):
-        error = future.exception()
-        if isinstance(error, Exception):
-            failures.append((transfer.shown, error))
-        elif error:
-            raise error
+    failures = [
+        (transfer.shown, outcome)
+        for transfer, outcome in zip(transfers, outcomes, strict=True)
+        if isinstance(outcome, Exception)
+    ]
     if failures:
         raise KieBatchError(failures, len(transfers))
-    return [future.result() for future in futures]
+    return [result_of(outcome) for outcome in outcomes]
 
 
 def _ignore(*_: object) -> None:
     """Stand in for a callback that nobody wants."""
 
 
-def _next(ended: Queue[Future[RESULT]], on_wait: Callable[[], None]) -> Future[RESULT]:
+def _next(ended: Queue[_Ended[RESULT]], on_wait: Callable[[], None]) -> _Ended[RESULT]:
     while True:
         on_wait()
         try:
@@ -157,7 +194,7 @@ def _next(ended: Queue[Future[RESULT]], on_wait: Callable[[], None]) -> Future[R
             continue
 
 
-def _end(executor: ThreadPoolExecutor, session: Session, futures: Sequence[Future[RESULT]]) -> None:
+def _end(executor: ThreadPoolExecutor, session: Session, working: Sequence[Future[None]]) -> None:
     """Stop what is under way, and remove what threads leave behind that do not stop in time."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     for _ in range(ATTEMPTS):
@@ -165,7 +202,7 @@ def _end(executor: ThreadPoolExecutor, session: Session, futures: Sequence[Futur
             session.client.stop()
             executor.shutdown(wait=False, cancel_futures=True)
             # A future that was cancelled so never counts as done for ``wait``.
-            running = [future for future in futures if not future.cancelled()]
+            running = [future for future in working if not future.cancelled()]
             wait(running, timeout=max(0.0, deadline - time.monotonic()))
             break
         except BaseException:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_kie.client.api import credits
@@ -12,7 +11,7 @@ from airflow_provider_kie.client.arguments import check_public_url
 from airflow_provider_kie.client.errors import KieError
 from airflow_provider_kie.client.transfer.download import Expected, Sign, signed_link
 from airflow_provider_kie.client.transfer.upload import UploadMethod
-from airflow_provider_kie.files.batch import RESULT, Session, Transfer, results_of, run_all
+from airflow_provider_kie.files.batch import RESULT, Session, Transfer, result_of, results_of, run_all
 from airflow_provider_kie.files.download import Download, IfExists
 from airflow_provider_kie.files.local import Unfinished
 from airflow_provider_kie.files.results import DownloadedFile, UploadedFile
@@ -113,8 +112,8 @@ class KieHook(KieJobsHook, KieChatHook):
         upload = Upload.parse(
             source, upload_path, file_name=file_name, method=method, source_conn_id=source_conn_id
         )
-        [future] = self.move([upload], max_concurrency=1)
-        return future.result()
+        [outcome] = self.move([upload], max_concurrency=1)
+        return result_of(outcome)
 
     def upload_files(
         self,
@@ -185,8 +184,8 @@ class KieHook(KieJobsHook, KieChatHook):
             destination_conn_id=destination_conn_id,
             expected=Expected.parse(expected_size, expected_sha256),
         )
-        [future] = self.move([download], max_concurrency=1)
-        return future.result()
+        [outcome] = self.move([download], max_concurrency=1)
+        return result_of(outcome)
 
     def download_files(
         self,
@@ -223,7 +222,7 @@ class KieHook(KieJobsHook, KieChatHook):
         max_concurrency: int = 8,
         on_done: Callable[[Any, RESULT], None] | None = None,
         on_wait: Callable[[], None] | None = None,
-    ) -> list[Future[RESULT]]:
+    ) -> list[RESULT | BaseException]:
         """
         Move the files that are described, for callers that keep books.
 
@@ -231,7 +230,7 @@ class KieHook(KieJobsHook, KieChatHook):
         :param max_concurrency: How many at a time; they share one pool of connections.
         :param on_done: Told of each file that is done, in this thread.
         :param on_wait: Called in this thread at least ten times a second; ends all transfers by raising.
-        :return: How each ended, in the order given.
+        :return: How each ended, in the order given: with a result, or with an exception.
         :raises ValueError: ``max_concurrency`` is no whole number above 0.
         """
         if not isinstance(max_concurrency, int) or isinstance(max_concurrency, bool) or max_concurrency < 1:
@@ -240,11 +239,11 @@ class KieHook(KieJobsHook, KieChatHook):
             return []
         with self.get_conn(connections=max_concurrency) as client:
             session = Session(client, Unfinished(client.check_running), _metrics.report_moved)
-            futures = run_all(
+            outcomes = run_all(
                 transfers, session, max_concurrency=max_concurrency, on_done=on_done, on_wait=on_wait
             )
-        _lineage.report_moved(self, [future.result() for future in futures if not future.exception()])
-        return futures
+        _lineage.report_moved(self, [one for one in outcomes if not isinstance(one, BaseException)])
+        return outcomes
 
     def test_connection(self) -> tuple[bool, str]:
         """

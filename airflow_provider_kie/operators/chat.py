@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_kie._tasks import KiePaidOperator, fail_without_retry
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from airflow.sdk import Context
 
-    OutputType = Literal["text", "json"]
+OutputType = Literal["text", "json"]
 
 
 class KieChatOperator(KiePaidOperator):
@@ -91,7 +89,7 @@ class KieChatOperator(KiePaidOperator):
         from airflow_provider_kie.client.arguments import check_choice
         from airflow_provider_kie.hooks.kie import KieHook
 
-        is_json = check_choice("output_type", self.output_type, ("text", "json")) == "json"
+        is_json = check_choice("output_type", self.output_type, get_args(OutputType)) == "json"
         messages = self._messages()
         with fail_without_retry():
             answer = KieHook(self.kie_conn_id).ask(

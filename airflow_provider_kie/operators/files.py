@@ -27,12 +27,13 @@ class _FileOperator(KieBaseOperator):
     def _move(self, transfer: Upload | Download, context: Context) -> dict[str, Any]:
         """Move one file."""
         from airflow_provider_kie._outlets import add_result_to_outlet_events
+        from airflow_provider_kie.files.batch import result_of
         from airflow_provider_kie.hooks.kie import KieHook
 
         with fail_without_retry():
             hook = KieHook(self.kie_conn_id)
-            [future] = hook.move([transfer], max_concurrency=1, on_wait=self._check_running)
-            result = future.result().to_dict()
+            [outcome] = hook.move([transfer], max_concurrency=1, on_wait=self._check_running)
+            result = result_of(outcome).to_dict()
         add_result_to_outlet_events(self, context, result)
         return result
 
@@ -56,13 +57,13 @@ class _FileOperator(KieBaseOperator):
         finished.load()
         try:
             with fail_without_retry():
-                futures = KieHook(self.kie_conn_id).move(
+                outcomes = KieHook(self.kie_conn_id).move(
                     remembered,
                     max_concurrency=self.max_concurrency,
                     on_done=Remembered.note,
                     on_wait=on_wait,
                 )
-                results = results_of(remembered, futures)
+                results = results_of(remembered, outcomes)
         except Exception:
             # A task that is to be over in seconds asks Airflow for nothing that might take longer.
             if not self._is_killed:

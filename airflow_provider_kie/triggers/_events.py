@@ -22,6 +22,7 @@ def event_of(poll: float | Job | KieError) -> dict[str, Any]:
     if isinstance(poll, KieError):
         return {"status": "error"} | {name: _carriable(value) for name, value in poll.to_event().items()}
     if isinstance(poll, Job):
+        # Not asdict, which would copy a record of a megabyte on the event loop.
         job = {"job": json.dumps(vars(poll))}
         return event_of(poll.to_error()) | job if poll.state == "failed" else {"status": "success"} | job
     return {"status": "success", "credits": poll}

@@ -12,8 +12,8 @@ import httpx
 
 from airflow_provider_kie.client.http.deadlines import current_deadline
 from airflow_provider_kie.client.http.framing import AnswerEnd
-from airflow_provider_kie.client.http.living import Living
 from airflow_provider_kie.client.http.sockets import fill, plain_socket
+from airflow_provider_kie.client.http.weak import WeakList
 
 if TYPE_CHECKING:
     import ssl
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import httpcore
 
 # TLS sends no more than this at once; so each piece of a request shares in the time that is left.
-_PIECE = 16 * 1024
-# The parser copies each piece several times; larger ones would get memory anew each time.
-_PARSED_PIECE = 64 * 1024
+_TLS_RECORD = 16 * 1024
+# The parser takes its time for each piece, and copies it; beyond 128 KB, malloc maps memory for each copy.
+PARSER_PIECE = 64 * 1024
 
 
 class Connections:
@@ -37,7 +37,7 @@ class Connections:
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
-        self._sockets: Living[socket.socket] = Living()
+        self._sockets: WeakList[socket.socket] = WeakList()
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
         """
@@ -48,7 +48,7 @@ class Connections:
         """
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             stream = info["return_value"]
-            _Watched(stream)
+            _watch(stream)
             self._sockets.add(stream.get_extra_info("socket"))
             if self.stopped.is_set():
                 self._shut()
@@ -60,11 +60,11 @@ class Connections:
 
     def leave_to_parent(self) -> None:
         """Close a child process's copies of its parent's connections; no other thread exists there yet."""
-        for connection in self._sockets.all():
+        for connection in self._sockets.alive():
             connection.close()
 
     def _shut(self) -> None:
-        for connection in self._sockets.all():
+        for connection in self._sockets.alive():
             with suppress(OSError):
                 # Not SSLSocket's own, which would pull the TLS state from under the reading thread.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
@@ -98,23 +98,20 @@ class _Watched:
 
     A kept-alive connection serves calls with a deadline and downloads without one, so each step asks.
 
-    :param stream: httpcore's connection; its methods are replaced.
+    :param stream: httpcore's connection.
     """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._close = stream.close
-        self._read, self._write, self._start_tls = stream.read, stream.write, stream.start_tls
+        self._read, self._write = stream.read, stream.write
+        self._start_tls, self._close = stream.start_tls, stream.close
         self._socket = plain_socket(stream)
         self._answer = AnswerEnd()
+        # Met after some bytes: these are given first, and this at the next read.
         self._broken: OSError | None = None
         self._buffer = bytearray()
-        stream.read, stream.write, stream.start_tls = (  # type: ignore[method-assign]
-            self.read,
-            self.write,
-            self.start_tls,
-        )
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        # A deadline bounds each step, and this one would be many.
         if self._answer.missing and self._socket and current_deadline() is None:
             data = self._read_much(self._socket, self._answer.missing, timeout)
         else:
@@ -124,23 +121,22 @@ class _Watched:
         return data[: len(data) - surplus]
 
     def _read_much(self, connection: socket.socket, missing: int, timeout: float | None) -> bytes:
-        """Read many TLS records at once: the parser takes its time for each piece, of any size."""
+        """Read many TLS records at once, and more than was asked for; the parser takes any amount."""
         # One byte more, because TLS may hold back a surplus where nobody looks for it.
-        self._buffer = self._buffer or bytearray(_PARSED_PIECE + 1)
-        least, filled = min(missing, _PARSED_PIECE), 0
+        self._buffer = self._buffer or bytearray(PARSER_PIECE + 1)
+        least, filled = min(missing, PARSER_PIECE), 0
         buffer = memoryview(self._buffer)[: least + 1]
         if self._broken is None:
             filled, self._broken = fill(connection, buffer, least, timeout)
-        if not filled and isinstance(self._broken, TimeoutError):
-            raise httpx.ReadTimeout(str(self._broken)) from self._broken
-        if not filled and self._broken:
-            raise httpx.ReadError(str(self._broken)) from self._broken
+        if self._broken and not filled:
+            kind = httpx.ReadTimeout if isinstance(self._broken, TimeoutError) else httpx.ReadError
+            raise kind(str(self._broken)) from self._broken
         return bytes(buffer[:filled])
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._answer.expect()
         deadline = current_deadline()
-        size = len(buffer) if deadline is None or deadline.after_sending else _PIECE
+        size = len(buffer) if deadline is None or deadline.after_sending else _TLS_RECORD
         # TLS takes a record at a time, and httpcore goes on with a copy of the rest.
         view = memoryview(buffer)
         for start in range(0, len(buffer), size or 1):
@@ -150,6 +146,13 @@ class _Watched:
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         return self._start_tls(ssl_context, server_hostname, _limit(timeout))
+
+
+def _watch(stream: httpcore.NetworkStream) -> None:
+    watched = _Watched(stream)
+    stream.read = watched.read  # type: ignore[method-assign]
+    stream.write = watched.write  # type: ignore[method-assign]
+    stream.start_tls = watched.start_tls  # type: ignore[method-assign]
 
 
 def _limit(timeout: float | None, *, sending: bool = False) -> float | None:

@@ -13,7 +13,7 @@ import httpx
 from airflow_provider_kie import __version__
 from airflow_provider_kie.client.call import Call
 from airflow_provider_kie.client.http.deadlines import Deadline
-from airflow_provider_kie.client.http.forms import Form
+from airflow_provider_kie.client.http.multipart import MultipartForm
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.urls import is_loopback
 
@@ -66,7 +66,7 @@ def request_for(
     body: dict[str, Any] = {} if call.json is None else {"json": call.json}
     with ExitStack() as stack:
         if call.file is not None:
-            form = Form.around(call.file, call)
+            form = MultipartForm.around(call.file, call.fields or {})
             headers |= form.headers
             body = {"content": form.pieces(stack.enter_context(call.file.open()))}
         yield http.build_request(

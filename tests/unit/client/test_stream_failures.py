@@ -169,7 +169,7 @@ def test_a_stream_beyond_the_limit_is_refused_and_memory_stays_flat(host: FakeHo
 
 
 def sockets_of(stream: ChatStream) -> list[socket.socket]:
-    return stream._client._session._connections._sockets.all()
+    return stream._client._session._connections._sockets.alive()
 
 
 def is_closed(stream: ChatStream) -> bool:

@@ -64,7 +64,7 @@ def session() -> Iterator[Session]:
 def test_all_are_tried_and_told_of_in_this_thread(session: Session) -> None:
     told = []
     moves = [Move("a", 0.5), Move("bad"), Move("b")]
-    futures = run_all(
+    outcomes = run_all(
         moves,
         session,
         max_concurrency=2,
@@ -73,7 +73,7 @@ def test_all_are_tried_and_told_of_in_this_thread(session: Session) -> None:
     main = threading.main_thread()
     assert told == [("b", "b", main), ("a", "a", main)]
     with pytest.raises(KieBatchError, match="1 of 3 files failed, 2 are done") as caught:
-        results_of(moves, futures)
+        results_of(moves, outcomes)
     assert [file for file, _ in caught.value.failures] == ["bad"]
 
 

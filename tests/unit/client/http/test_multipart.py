@@ -5,21 +5,19 @@ from __future__ import annotations
 import io
 import os
 from contextlib import nullcontext
-from typing import Any
 
 import httpx
 import pytest
 
 from airflow_provider_kie.client.api import files
-from airflow_provider_kie.client.call import Call, FilePart
-from airflow_provider_kie.client.http.forms import Form
+from airflow_provider_kie.client.call import FilePart
+from airflow_provider_kie.client.http.multipart import MultipartForm
 from airflow_provider_kie.client.http.requests import request_for
 from airflow_provider_kie.client.settings import KieSettings
 
 
-def call_with(name: str, content: bytes, upload_path: str = "a/b") -> Call[Any]:
-    part = FilePart(name, "image/png", len(content), lambda: nullcontext(io.BytesIO(content)))
-    return files.upload_stream(upload_path, part)
+def part_of(name: str, content: bytes) -> FilePart:
+    return FilePart(name, "image/png", len(content), lambda: nullcontext(io.BytesIO(content)))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +31,7 @@ def call_with(name: str, content: bytes, upload_path: str = "a/b") -> Call[Any]:
     ],
 )
 def test_it_is_what_httpx_would_send(name: str, content: bytes) -> None:
-    call = call_with(name, content, upload_path="ordner ü")
+    call = files.upload_stream("ordner ü", part_of(name, content))
     with httpx.Client() as http, request_for(call, KieSettings("a-key"), http) as request:
         sent = b"".join(request.stream)  # type: ignore[arg-type]
     boundary = request.headers["content-type"].partition("boundary=")[2]
@@ -50,16 +48,13 @@ def test_it_is_what_httpx_would_send(name: str, content: bytes) -> None:
 
 
 def test_each_form_has_a_boundary_of_its_own() -> None:
-    call = call_with("a.png", b"bytes")
-    assert call.file
-    one, other = Form.around(call.file, call), Form.around(call.file, call)
+    one, other = (MultipartForm.around(part_of("a.png", b"bytes"), {}) for _ in range(2))
     assert one.content_type != other.content_type
 
 
 def test_the_file_goes_through_in_large_pieces() -> None:
-    call = call_with("a.png", content := os.urandom(1_000_000))
-    assert call.file
-    form = Form.around(call.file, call)
+    content = os.urandom(1_000_000)
+    form = MultipartForm.around(part_of("a.png", content), {"uploadPath": "a"})
     first, *pieces, last = form.pieces(io.BytesIO(content))
     assert (first, last) == (form.before, form.after)
     assert b"".join(pieces) == content

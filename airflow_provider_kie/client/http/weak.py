@@ -1,4 +1,4 @@
-"""Who is still there, without a say in who goes."""
+"""Weak references without callbacks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Living(Generic[T]):
+class WeakList(Generic[T]):
     """
     Objects for as long as others hold them; safe to share between threads, without a lock.
 
@@ -29,14 +29,15 @@ class Living(Generic[T]):
         :param one: The object.
         """
         self._references[next(self._numbers)] = weakref.ref(one)
+        # Keys first, one after the other: other threads add and remove meanwhile.
         for number in list(self._references):
             reference = self._references.get(number)
             if reference is not None and reference() is None:
                 self._references.pop(number, None)
 
-    def all(self) -> list[T]:
+    def alive(self) -> list[T]:
         """
-        Return those that are still there.
+        Return those that are still held.
 
         :return: In the order in which they came.
         """

@@ -1,21 +1,19 @@
-"""The form around a file: httpx writes it, the file goes through in pieces of our size."""
+"""A multipart body: httpx writes the form, the file goes through in pieces of our size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
-from airflow_provider_kie.client.call import Call, FilePart, Readable
-
-# httpx itself would take a quarter of this, and a third more processor time.
-_PIECE = 256 * 1024
+from airflow_provider_kie.client.call import FilePart, Readable
+from airflow_provider_kie.client.http.sockets import PIECE
 
 
 @dataclass(frozen=True)
-class Form:
+class MultipartForm:
     """
     A multipart body, without the bytes of its file.
 
@@ -31,16 +29,16 @@ class Form:
     after: bytes
 
     @classmethod
-    def around(cls, file: FilePart, call: Call[Any]) -> Self:
+    def around(cls, file: FilePart, fields: Mapping[str, str]) -> Self:
         """
-        Write the form for a call.
+        Write the form.
 
-        :param file: The call's file.
-        :param call: The call.
-        :return: The form, with the call's fields before the file.
+        :param file: The file.
+        :param fields: Text fields; they go before the file.
+        :return: The form.
         """
         empty = (file.name, b"", file.mime_type)
-        form = httpx.Request(call.method, "http://any", data=dict(call.fields or {}), files={"file": empty})
+        form = httpx.Request("POST", "http://any", data=dict(fields), files={"file": empty})
         body, content_type = form.read(), form.headers["content-type"]
         # With no bytes in it, the file ends where the last line break is before the closing boundary.
         end = body.rindex(b"\r\n", 0, -2)
@@ -52,14 +50,14 @@ class Form:
         length = len(self.before) + self.file.size + len(self.after)
         return {"Content-Type": self.content_type, "Content-Length": str(length)}
 
-    def pieces(self, file: Readable) -> Iterator[bytes]:
+    def pieces(self, opened: Readable) -> Iterator[bytes]:
         """
         Give the whole body.
 
-        :param file: The file, open at its start.
+        :param opened: The file, open at its start.
         :return: Pieces.
         """
         yield self.before
-        while piece := file.read(_PIECE):
+        while piece := opened.read(PIECE):
             yield piece
         yield self.after
