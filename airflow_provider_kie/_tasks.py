@@ -10,40 +10,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_kie._compat import HAS_RETRY_POLICIES, AirflowFailException
+from airflow_provider_kie.retry_policy import KieRetryPolicy
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryDecision, RetryPolicy
+    from airflow.sdk import RetryPolicy
 
     from airflow_provider_kie.client.errors import KieError
 
 log = logging.getLogger(__name__)
 
-
-class DefaultRetryPolicy:
-    """
-    Decides as a ``KieRetryPolicy``, which is loaded when a try has failed, and not by every DAG file.
-
-    :param max_reschedules: As there.
-    """
-
-    def __init__(self, max_reschedules: int = 0) -> None:
-        self.max_reschedules = max_reschedules
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(max_reschedules={self.max_reschedules})"
-
-    def evaluate(
-        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
-    ) -> RetryDecision:
-        """Decide what follows from a failure; called by Airflow, on the worker."""
-        from airflow_provider_kie.retry_policy import KieRetryPolicy
-
-        return KieRetryPolicy(self.max_reschedules).evaluate(exception, try_number, max_tries, context)
-
-
 # With Airflow's ``retry_delay`` of 5 minutes an hour, as maintenance may take.
-RETRY_POLICY: Any = DefaultRetryPolicy(max_reschedules=12) if HAS_RETRY_POLICIES else None
-PAID_RETRY_POLICY: Any = DefaultRetryPolicy() if HAS_RETRY_POLICIES else None
+RETRY_POLICY = KieRetryPolicy(max_reschedules=12) if HAS_RETRY_POLICIES else None
+PAID_RETRY_POLICY = KieRetryPolicy() if HAS_RETRY_POLICIES else None
 
 
 class KieBaseOperator(BaseOperator):

@@ -195,7 +195,7 @@ def test_the_package_itself_costs_nothing_to_import() -> None:
     assert run_python(code) == "1"
 
 
-def test_a_dag_file_pays_for_at_most_13_modules() -> None:
+def test_a_dag_file_pays_for_at_most_15_modules() -> None:
     # Airflow's own base classes are the floor; below 3.2 the branch's is in its standard provider.
     branch = "airflow.sdk" if hasattr(airflow.sdk, "BaseBranchOperator") else BRANCH_OF_3_1
     code = (
@@ -211,7 +211,7 @@ def test_a_dag_file_pays_for_at_most_13_modules() -> None:
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     modules = json.loads(run_python(code))
-    assert len(modules) <= 13, modules
+    assert len(modules) <= 15, modules
     assert not [
         name for name in modules if name.startswith(("airflow_provider_kie.client", "airflow.triggers"))
     ]
@@ -223,9 +223,9 @@ def test_a_dag_file_with_one_operator_pays_for_that_alone() -> None:
         "from airflow_provider_kie.operators.files import KieUploadOperator;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
-    ours = {"_compat", "_tasks", "operators", "operators.files"}
+    ours = {"_compat", "_tasks", "retry_policy", "operators", "operators.files"}
     modules = {name.removeprefix("airflow_provider_kie.") for name in json.loads(run_python(code))}
-    assert modules - {"airflow_provider_kie"} == ours
+    assert modules - {"airflow_provider_kie", "airflow.sdk.definitions.retry_policy"} == ours
 
 
 def test_a_notifier_costs_a_dag_file_itself_alone() -> None:

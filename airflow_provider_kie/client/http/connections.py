@@ -12,7 +12,7 @@ import httpx
 
 from airflow_provider_kie.client.http.deadlines import current_deadline
 from airflow_provider_kie.client.http.framing import AnswerEnd
-from airflow_provider_kie.client.http.sockets import fill, plain_socket
+from airflow_provider_kie.client.http.sockets import PAST_PARSER_FROM, fill, plain_socket
 from airflow_provider_kie.client.http.weak import WeakList
 
 if TYPE_CHECKING:
@@ -111,9 +111,10 @@ class _Watched:
         self._buffer = bytearray()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        missing = self._answer.missing
         # A deadline bounds each step, and this one would be many.
-        if self._answer.missing and self._socket and current_deadline() is None:
-            data = self._read_much(self._socket, self._answer.missing, timeout)
+        if 0 < missing < PAST_PARSER_FROM and self._socket and current_deadline() is None:
+            data = self._read_much(self._socket, missing, timeout)
         else:
             data = self._read(max_bytes, _limit(timeout))
         if surplus := self._answer.surplus(data):

@@ -17,10 +17,8 @@ from airflow_provider_kie.client.errors import KieConnectionError, KieTransferEr
 from airflow_provider_kie.client.http import sockets
 from airflow_provider_kie.client.http.deadlines import Deadline, within
 from airflow_provider_kie.client.http.failures import connection_errors
-from airflow_provider_kie.client.http.sockets import PIECE, fill, plain_socket
+from airflow_provider_kie.client.http.sockets import PAST_PARSER_FROM, PIECE, fill, plain_socket
 
-# From here on the HTTP library's time per piece matters; below, its kept-alive connection does.
-_SOCKET_FROM = 8 * 1024 * 1024
 Piece = bytes | memoryview
 
 
@@ -113,7 +111,11 @@ class FileResponse:
         with connection_errors(self._name):
             if self.encoding:
                 yield from _unpacked(self._response, self._name)
-            elif length is not None and length >= _SOCKET_FROM and (connection := _socket_of(self._response)):
+            elif (
+                length is not None
+                and length >= PAST_PARSER_FROM
+                and (connection := _socket_of(self._response))
+            ):
                 yield from _from_socket(self._response, self._name, connection, length)
             else:
                 yield from _gathered(self._response)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import httpcore
 
 PIECE = 256 * 1024
+# From here on a body is read past the HTTP parser, whose time per piece would matter; below, its kept-alive
+# connection matters more.
+PAST_PARSER_FROM = 8 * 1024 * 1024
 # A piece that is not full by then is passed on as it is, so that slow transfers show progress too.
 PIECE_SECONDS = 1.0
 

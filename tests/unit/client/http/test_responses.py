@@ -15,10 +15,10 @@ import pytest
 
 from airflow_provider_kie.client.client import KieClient
 from airflow_provider_kie.client.errors import KieConnectionError, KieError
-from airflow_provider_kie.client.http import responses
+from airflow_provider_kie.client.http import connections, responses, sockets
 from airflow_provider_kie.client.settings import KieSettings
 from airflow_provider_kie.client.transfer.download import Received, download
-from tests.fake_host import SILENCE, Answer, FakeHost, Part, Request, drip, http, reset
+from tests.fake_host import SILENCE, UNTIL_READ, Answer, FakeHost, Part, Request, drip, http, reset
 
 CONTENT = os.urandom(9_000_000)
 WHOLE = http(CONTENT, ETag='"v1"')
@@ -141,3 +141,26 @@ def test_what_is_no_plain_socket_is_left_to_httpx(used: list[int]) -> None:
             extensions = {"network_stream": Stream(socket=plain), "http_version": version}
             response = httpx.Response(200, headers=headers, request=request, extensions=extensions)
             assert responses._socket_of(response) is None
+
+
+def test_silence_after_a_few_bytes_is_waited_for_once(
+    tls: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[OSError | None] = []
+    real = sockets.fill
+
+    def noting(*args: Any) -> tuple[int, OSError | None]:
+        outcome = real(*args)
+        waits.append(outcome[1])
+        return outcome
+
+    monkeypatch.setattr(responses, "fill", noting)
+    monkeypatch.setattr(connections, "fill", noting)
+    with (
+        FakeHost([[WHOLE[:HEAD], UNTIL_READ, WHOLE[HEAD : HEAD + 20_000], SILENCE]], tls=tls) as host,
+        KieClient(KieSettings("a-key", timeout=0.5)) as client,
+        client.open_file(f"{host.url}/a.bin") as response,
+        pytest.raises(KieConnectionError),
+    ):
+        list(response.pieces(len(CONTENT)))
+    assert len([error for error in waits if error]) == 1
