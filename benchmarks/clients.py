@@ -32,10 +32,12 @@ class Job:
 
     :param urls: Files to download, or the upload host's base URL.
     :param path: File to read or to write; of a batch, the folder to write to.
+    :param copied: Bytes that will be written.
     """
 
     urls: list[str]
     path: str
+    copied: int
 
     @property
     def url(self) -> str:

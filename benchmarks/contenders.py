@@ -46,9 +46,9 @@ CommandOf = Callable[[Work, Servers, Path], Command]
 def _python(client: str) -> CommandOf:
     def command(work: Work, servers: Servers, target: Path) -> Command:
         if work.is_upload:
-            job = {"urls": [servers.upload_base_url(work)], "path": str(servers.file(work))}
+            job = {"urls": [servers.upload_base_url(work)], "path": str(servers.file(work)), "copied": 0}
         else:
-            job = {"urls": servers.urls(work), "path": str(target)}
+            job = {"urls": servers.urls(work), "path": str(target), "copied": work.copied}
         # Thousands of URLs are too long for a command line.
         path = servers.folder / "job.json"
         path.write_text(json.dumps(job))

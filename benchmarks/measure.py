@@ -20,7 +20,7 @@ from statistics import median
 from benchmarks.contenders import CONTENDERS, Command, CommandOf
 from benchmarks.quiet import Moment
 from benchmarks.servers import ROOT, Servers
-from benchmarks.works import KEY, Work
+from benchmarks.works import KEY, Work, touch_memory
 
 TRANSFER_SECONDS = 300
 BLOCK_BYTES = 1 << 20
@@ -148,6 +148,7 @@ def _once(work: Work, command_of: CommandOf, servers: Servers) -> Taken:
     target = received if work.count > 1 else received / "file.bin"
     try:
         command = command_of(work, servers, target)
+        touch_memory(servers.folder, work.copied)
         output, seconds, usage = _execute(command, environment(work, servers), servers)
         _check(work, servers, target, output)
     finally:

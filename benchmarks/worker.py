@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from benchmarks import clients
+from benchmarks.works import touch_memory
 
 
 def main(client: str, job: str) -> None:
@@ -18,7 +19,9 @@ def main(client: str, job: str) -> None:
     :param client: Function of :mod:`benchmarks.clients`.
     :param job: File with :class:`benchmarks.clients.Job` in JSON.
     """
-    transfer = getattr(clients, client)(clients.Job(**json.loads(Path(job).read_text())))
+    told = clients.Job(**json.loads(Path(job).read_text()))
+    transfer = getattr(clients, client)(told)
+    touch_memory(Path(job).parent, told.copied)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started, worked = time.perf_counter(), time.process_time()
     moved = transfer()

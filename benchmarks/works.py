@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Kind = Literal["down", "up", "line down", "line up", "batch", "task", "mapped"]
@@ -60,6 +61,11 @@ class Work:
         return self.kind in ("up", "line up")
 
     @property
+    def copied(self) -> int:
+        """Bytes that the client writes."""
+        return 0 if self.is_upload else self.size * self.count
+
+    @property
     def per(self) -> str:
         """What its processor time is divided by."""
         return "GB" if self.count == 1 else "file"
@@ -72,6 +78,22 @@ class Work:
         :return: Seconds per GB, or milliseconds per file.
         """
         return seconds * GB / self.size if self.count == 1 else seconds * 1000 / self.count
+
+
+def touch_memory(folder: Path, size: int) -> None:
+    """
+    Have memory for a copy at hand: a virtual machine gives what is free back to its host within seconds.
+
+    Whoever came first, or starts slowly, would pay for that.
+
+    :param folder: Where the copy will be, if in memory.
+    :param size: Bytes.
+    """
+    blank, zeros = folder / "blank", bytes(1 << 20)
+    with blank.open("wb") as file:
+        for start in range(0, size, len(zeros)):
+            file.write(zeros[: size - start])
+    blank.unlink()
 
 
 def shown(size: int) -> str:
