@@ -18,12 +18,21 @@ from tests.dags.asset_runs import run_to_its_end, runs_that_the_scheduler_makes
 NAME = "kie_low_balance_alert"
 
 
-def stored_trigger(session: Any) -> Any:
-    """The row that Airflow's DAG processor makes of the watcher, and its triggerer runs."""
+def watcher_of(dag: Any) -> Any:
+    (asset,) = dag.timetable.asset_condition.objects
+    (watcher,) = asset.watchers
+    return watcher
+
+
+def stored_trigger(session: Any, dag: Any) -> Any:
+    """The row that Airflow's DAG processor makes of the DAG's watcher, and its triggerer runs."""
     from airflow.models.trigger import Trigger
 
-    classpath = "airflow_provider_kie.triggers.credits.KieCreditsEventTrigger"
-    return session.scalars(select(Trigger).where(Trigger.classpath == classpath)).one()
+    classpath, kwargs = watcher_of(dag).trigger.serialize()
+    # Other DAGs in this database have watchers, too.
+    rows = session.scalars(select(Trigger).where(Trigger.classpath == classpath))
+    (row,) = (row for row in rows if row.kwargs == kwargs)
+    return row
 
 
 async def event_of(trigger: KieCreditsEventTrigger) -> TriggerEvent:
@@ -47,7 +56,7 @@ async def test_a_balance_that_falls_below_becomes_an_event_a_run_and_a_notificat
     monkeypatch.setattr(_poll, "seconds_to_wait", lambda *_: 0.0)
     dag = load_dag(NAME)
     with create_session() as session:
-        row = stored_trigger(session)
+        row = stored_trigger(session, dag)
         trigger_id, trigger = row.id, KieCreditsEventTrigger(**row.kwargs)
     kie_simulator.fail_next("credit", body='{"code":200,"msg":"success","data":60}')
     kie_simulator.credits = 40
@@ -79,9 +88,8 @@ async def test_a_balance_that_is_below_from_the_start_is_told_too(
     load_dag: Callable[..., Any], kie_simulator: KieSimulator
 ) -> None:
     dag = load_dag(NAME)
-    (asset,) = dag.timetable.asset_condition.objects
     kie_simulator.credits = 40
-    event = await event_of(KieCreditsEventTrigger(**asset.watchers[0].trigger.serialize()[1]))
+    event = await event_of(KieCreditsEventTrigger(**watcher_of(dag).trigger.serialize()[1]))
     happened = MagicMock()
     happened.__getitem__.return_value = [SimpleNamespace(extra={"payload": event.payload})]
     said = dag.get_task("write_alert").python_callable(triggering_asset_events=happened)
@@ -95,10 +103,9 @@ def test_the_watcher_is_one_trigger_however_often_the_dag_is_read(load_dag: Call
     for _ in range(2):
         dag = load_dag(NAME)
         with create_session() as session:
-            rows.append(stored_trigger(session).id)
+            rows.append(stored_trigger(session, dag).id)
     assert len(set(rows)) == 1
-    (asset,) = dag.timetable.asset_condition.objects
-    (watcher,) = asset.watchers
+    watcher = watcher_of(dag)
     classpath, kwargs = watcher.trigger.serialize()
     again = KieCreditsEventTrigger(**kwargs)
     assert again.serialize() == (classpath, kwargs)
