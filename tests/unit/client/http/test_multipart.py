@@ -29,6 +29,7 @@ def part_of(name: str, content: bytes) -> FilePart:
         ('quo"te %22 ü \N{GRINNING FACE}.png', b"\0" * 10),
         ("large.png", os.urandom(1_000_000)),
     ],
+    ids=["plain", "empty", "breaks", "odd-name", "large"],
 )
 def test_it_is_what_httpx_would_send(name: str, content: bytes) -> None:
     call = files.upload_stream("ordner ü", part_of(name, content))
