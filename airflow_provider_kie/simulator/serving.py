@@ -115,6 +115,8 @@ class Serving:
             proxy_headers=False,
             log_config=None,
             log_level="error",
+            # uvicorn's own 5 would cut off whoever asks every 5 seconds, at times in the middle of a request.
+            timeout_keep_alive=75,
         )
         self._server = _Server(config)
         self._listeners = listeners
