@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import airflow.sdk
-
 if TYPE_CHECKING:
-    from airflow.sdk import Connection, conf
+    from airflow.sdk import Connection, RetryDecision, RetryPolicy, conf
     from airflow.sdk.exceptions import (
         AirflowFailException,
         AirflowNotFoundException,
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     )
 
     NO_SUCH_CONNECTION: tuple[type[Exception], ...] = (AirflowNotFoundException,)
+    HAS_RETRY_POLICIES: bool
+    HAS_RESCHEDULE: bool
 else:
     try:
         from airflow.sdk import conf
@@ -51,8 +51,15 @@ else:
         # Outside a task, 3.1 looks for a supervisor to ask, and trips over its own import.
         NO_SUCH_CONNECTION = (AirflowNotFoundException, ImportError)
 
-# From Airflow 3.3 on. They are not loaded here: a DAG file can do without them.
-HAS_RETRY_POLICIES = "RetryPolicy" in airflow.sdk.__all__
+    try:
+        from airflow.sdk import RetryDecision, RetryPolicy
+
+        HAS_RETRY_POLICIES = True
+    except ImportError:  # before Airflow 3.3
+        RetryDecision, RetryPolicy = None, object
+        HAS_RETRY_POLICIES = False
+
+    HAS_RESCHEDULE = hasattr(RetryDecision, "reschedule")  # from Airflow 3.4 on
 
 
 def get_stats() -> Any:
@@ -107,6 +114,7 @@ async def aget_connection(conn_id: str) -> Connection:
 
 
 __all__ = [
+    "HAS_RESCHEDULE",
     "HAS_RETRY_POLICIES",
     "NO_SUCH_CONNECTION",
     "AirflowFailException",
@@ -114,6 +122,8 @@ __all__ = [
     "AirflowRuntimeError",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "RetryDecision",
+    "RetryPolicy",
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "aget_connection",

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_kie._compat import HAS_RETRY_POLICIES, AirflowFailException
+from airflow_provider_kie._compat import HAS_RETRY_POLICIES, AirflowFailException, RetryPolicy
 from airflow_provider_kie.retry_policy import KieRetryPolicy
 
 if TYPE_CHECKING:
-    from airflow.sdk import RetryPolicy
-
     from airflow_provider_kie.client.errors import KieError
 
 log = logging.getLogger(__name__)

@@ -7,17 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_kie._compat import HAS_RESCHEDULE, RetryDecision, RetryPolicy
+
 if TYPE_CHECKING:
-    from airflow.sdk import Context, RetryDecision, RetryPolicy
+    from airflow.sdk import Context
 
     from airflow_provider_kie.client.errors import KieError
-else:
-    try:
-        from airflow.sdk import RetryDecision, RetryPolicy
-    except ImportError:  # before Airflow 3.3
-        RetryDecision, RetryPolicy = None, object
-
-HAS_RESCHEDULE = hasattr(RetryDecision, "reschedule")  # from Airflow 3.4 on
 
 # Whatever a proxy asks for: beyond that, the task's own retries know better.
 LONGEST_SECONDS = 3600.0

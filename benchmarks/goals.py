@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
@@ -32,31 +33,43 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Ratio:
+class Goal(ABC):
     """
-    At most so many times what another contender took in the same round: median of all rounds.
+    What ours is to take at most: median of all rounds.
 
     :param kind: In which works.
     :param ours: Which contender of ours.
     :param figure: A field of :class:`benchmarks.measure.Taken`.
-    :param most: So many times.
-    :param base: The other.
+    :param most: So much.
     """
 
     kind: Kind
     ours: str
     figure: str
     most: float
-    base: str
 
+    @abstractmethod
     def judge(self, work: Work, measured: dict[str, Measured]) -> Verdict | None:
         """
         Hold it against a run.
 
         :param work: What was done.
         :param measured: What it took.
-        :return: None if one of the two did not take part.
+        :return: None if the run cannot judge it.
         """
+
+
+@dataclass(frozen=True)
+class Ratio(Goal):
+    """
+    So many times what another contender took in the same round.
+
+    :param base: The other.
+    """
+
+    base: str
+
+    def judge(self, work: Work, measured: dict[str, Measured]) -> Verdict | None:
         nothing = Measured()
         ratios = measured.get(self.ours, nothing).ratios(self.figure, measured.get(self.base, nothing))
         if not ratios:
@@ -68,29 +81,10 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Amount:
-    """
-    At most so much: median of all rounds.
-
-    :param kind: In which works; of batches, in those over https.
-    :param ours: Which contender of ours.
-    :param figure: ``processor``, in seconds per GB or milliseconds per file, or ``more``, in MB.
-    :param most: So much.
-    """
-
-    kind: Kind
-    ours: str
-    figure: str
-    most: float
+class Amount(Goal):
+    """``processor``, in seconds per GB or milliseconds per file, or ``more``, in MB; over https only."""
 
     def judge(self, work: Work, measured: dict[str, Measured]) -> Verdict | None:
-        """
-        Hold it against a run.
-
-        :param work: What was done.
-        :param measured: What it took.
-        :return: None if ours did not take part.
-        """
         amount = measured.get(self.ours, Measured()).median(self.figure)
         if amount is None or work.scheme != "https":
             return None
@@ -101,7 +95,7 @@ class Amount:
         return Verdict(work.name, text, f"{found:.2f} {unit}", found <= self.most)
 
 
-GOALS = (
+GOALS: tuple[Goal, ...] = (
     Ratio("down", HOOK, "seconds", 1.3, CURL),
     Ratio("down", HOOK, "seconds", 1, CURL_HASHED),
     Ratio("down", HOOK, "processor", 1, CURL_HASHED),
@@ -144,14 +138,10 @@ def _flat(results: Results) -> Iterator[Verdict]:
     }
     if len(peaks) < 2:
         return
-    few, many = min(peaks, key=_count), max(peaks, key=_count)
+    few, *_, many = sorted(peaks, key=lambda work: work.count)
     found = (peaks[many] - peaks[few]) / (many.count - few.count)
     text = (
         f"{OPERATOR}: for each file after the first {few.count} at most {MOST_BYTES_PER_FILE} bytes of memory"
     )
     figure = f"{found:.0f} bytes ({peaks[few] / MB:.0f} and {peaks[many] / MB:.0f} MB)"
     yield Verdict(many.name, text, figure, found <= MOST_BYTES_PER_FILE)
-
-
-def _count(work: Work) -> int:
-    return work.count

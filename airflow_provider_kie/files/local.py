@@ -73,8 +73,7 @@ def replacing(path: Path, unfinished: Unfinished) -> Iterator[BinaryIO]:
     :raises OSError: It cannot be written; what was there still is.
     """
     real, mode = _behind_links(path)
-    if not real.parent.is_dir():
-        real.parent.mkdir(parents=True, exist_ok=True)
+    real.parent.mkdir(parents=True, exist_ok=True)
     part = real.parent / part_name()
     unfinished.add(part)
     try:

@@ -28,7 +28,7 @@ class _NoCookies(CookieJar):
     """Keeps none: a cookie from one answer would go to every host of its domain."""
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        """Look for none, which costs more than the rest of an answer's head."""
+        """Look for none, which would take its time for each answer."""
 
 
 def client_options(settings: KieSettings, connections: int) -> dict[str, Any]:
