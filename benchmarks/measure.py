@@ -207,7 +207,9 @@ def environment(work: Work, servers: Servers) -> dict[str, str]:
     up = servers.upload_base_url(work)
     kie = {"conn_type": "kie", "password": KEY, "host": up, "extra": {"upload_base_url": up}}
     home = str(servers.folder / "home")
-    return {
+    # Hides instructions from OpenSSL, and with it from Python's hashes.
+    hidden = {name: os.environ[name] for name in ("OPENSSL_ia32cap",) if name in os.environ}
+    return hidden | {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",
         "HOME": home,

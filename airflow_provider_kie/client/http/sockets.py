@@ -45,7 +45,9 @@ def fill(
     """
     filled, due = 0, time.monotonic() + PIECE_SECONDS
     try:
-        connection.settimeout(timeout)
+        # Telling the system again would hand Python's lock to another thread, at every piece.
+        if connection.gettimeout() != timeout:
+            connection.settimeout(timeout)
         while filled < least and (not filled or time.monotonic() < due):
             count = connection.recv_into(buffer[filled:])
             if not count:

@@ -27,8 +27,9 @@ class Sink:
         """Forget what has arrived."""
         self.size = 0
         self._sha256 = hashlib.sha256()
-        self._file.seek(0)
-        self._file.truncate()
+        if self._furthest:
+            self._file.seek(0)
+            self._file.truncate()
 
     def append(self, piece: Piece) -> None:
         """
