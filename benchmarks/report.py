@@ -49,11 +49,12 @@ def machine() -> dict[str, str]:
     text = info.read_text() if info.exists() else ""
     name = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
     sha = "with" if re.search(r"^flags.*\bsha_ni\b|^Features.*\bsha2\b", text, re.MULTILINE) else "without"
+    hidden = ", hidden" if "OPENSSL_ia32cap" in os.environ else ""
     programs = [subprocess.run(each, check=True, capture_output=True, text=True) for each in PROGRAMS]  # noqa: S603
     said = [(each.stdout or each.stderr).splitlines()[0] for each in programs]
     versions = [f"{library} {version(library)}" for library in LIBRARIES]
     cpu = f"{os.cpu_count()} cores of {name[1] if name else platform.machine()}"
-    speed = f"{sha} SHA instructions: sha256 of {_sha256_speed():.0f} MB/s"
+    speed = f"{sha} SHA instructions{hidden}: sha256 of {_sha256_speed():.0f} MB/s"
     return {
         "machine": f"{cpu}, {speed}; {platform.system()} {platform.release().partition('-')[0]}",
         "versions": ", ".join([f"Python {platform.python_version()}", *versions, *map(_short, said)]),
