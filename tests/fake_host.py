@@ -155,6 +155,8 @@ class FakeHost:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             stack.enter_context(connection)
             connection.settimeout(10)
+            # What is sent is there, and does not wait until what was before is acknowledged.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
                 connection = stack.enter_context(self._tls.wrap_socket(connection, server_side=True))
             self.connections += 1
