@@ -24,6 +24,8 @@ from benchmarks.works import KEY, Work, touch_memory
 
 TRANSFER_SECONDS = 300
 BLOCK_BYTES = 1 << 20
+# The variable that hides instructions of the processor from OpenSSL, and so from Python's hashes.
+CPU_MASK = "OPENSSL_ia32cap"
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def _execute(
 
 def environment(work: Work, servers: Servers) -> dict[str, str]:
     """
-    Give a process what it needs and nothing of the caller's, proxies for example.
+    Give a process what it needs and nothing else of the caller's, proxies for example.
 
     :param work: What it is to do.
     :param servers: Where it is done.
@@ -207,8 +209,7 @@ def environment(work: Work, servers: Servers) -> dict[str, str]:
     up = servers.upload_base_url(work)
     kie = {"conn_type": "kie", "password": KEY, "host": up, "extra": {"upload_base_url": up}}
     home = str(servers.folder / "home")
-    # Hides instructions from OpenSSL, and with it from Python's hashes.
-    hidden = {name: os.environ[name] for name in ("OPENSSL_ia32cap",) if name in os.environ}
+    hidden = {CPU_MASK: os.environ[CPU_MASK]} if CPU_MASK in os.environ else {}
     return hidden | {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "C.UTF-8",

@@ -19,7 +19,7 @@ from benchmarks import quiet
 from benchmarks.contenders import BASES, OPERATOR
 from benchmarks.goals import MB, verdicts
 from benchmarks.mapped import Mapped
-from benchmarks.measure import Measured, Results
+from benchmarks.measure import CPU_MASK, Measured, Results
 from benchmarks.works import Kind, Work
 
 HASHED_MB = 32
@@ -49,7 +49,7 @@ def machine() -> dict[str, str]:
     text = info.read_text() if info.exists() else ""
     name = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
     sha = "with" if re.search(r"^flags.*\bsha_ni\b|^Features.*\bsha2\b", text, re.MULTILINE) else "without"
-    hidden = ", hidden" if "OPENSSL_ia32cap" in os.environ else ""
+    hidden = ", hidden" if CPU_MASK in os.environ else ""
     programs = [subprocess.run(each, check=True, capture_output=True, text=True) for each in PROGRAMS]  # noqa: S603
     said = [(each.stdout or each.stderr).splitlines()[0] for each in programs]
     versions = [f"{library} {version(library)}" for library in LIBRARIES]

@@ -27,6 +27,7 @@ class Sink:
         """Forget what has arrived."""
         self.size = 0
         self._sha256 = hashlib.sha256()
+        # An empty file needs neither, and each would hand Python's lock to another thread.
         if self._furthest:
             self._file.seek(0)
             self._file.truncate()
